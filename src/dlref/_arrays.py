@@ -1,0 +1,189 @@
+"""The door: what a public function does with its arguments before a kernel sees them, and the words of every error.
+
+Kernels trust their arguments. They get C-contiguous, writable arrays of one floating dtype, labels inside their range
+and masks of booleans; whatever is not that is refused here, by name. An array that already fits is passed on as it is,
+never copied.
+"""
+
+import functools
+import inspect
+import math
+import numbers
+import operator
+import sys
+
+import numpy as np
+
+__all__ = ["axis_of", "index", "integer", "mask", "number", "option", "pair", "public", "real", "reals", "same_shape", "shaped"]
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+NATIVE_FLOATS = frozenset(FLOATS)
+
+
+def public(function):
+    """Mark a public function: a traced argument (one that has ``_record``) takes the call over, for the tape.
+
+    The arguments before the ``/`` are the differentiable ones, so only positional arguments are looked at.
+    """
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        for value in args:
+            if type(value) is not np.ndarray and hasattr(value, "_record"):
+                return value._record(call, args, kwargs)
+        return function(*args, **kwargs)
+
+    call.differentiable = tuple(
+        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_ONLY
+    )
+    return call
+
+
+def backward_of(function):
+    """Return the public ``<name>_backward`` that stands beside a public function."""
+    name = function.__name__ + "_backward"
+    backward = getattr(sys.modules[function.__module__], name, None)
+    if backward is None:
+        raise TypeError(f"{function.__name__} has no gradient: {function.__module__} defines no {name}")
+    return backward
+
+
+def real(name, value, ndim=None):
+    """Return ``value`` as a C-contiguous, writable array of float32 or float64; integers become float64.
+
+    ``ndim`` is a number of dimensions, or the least one when it is negative: ``-2`` asks for at least two.
+    """
+    if not (type(value) is np.ndarray and value.dtype in NATIVE_FLOATS and value.flags.carray):
+        value = _converted(name, value)
+    if ndim is not None:
+        _check_ndim(name, value, ndim)
+    return value
+
+
+def reals(*names_and_values):
+    """Return several arrays in one dtype, float64 as soon as one of them is: ``reals("x", x, "w", w)``; None stays."""
+    names = names_and_values[::2]
+    arrays = [None if v is None else real(n, v) for n, v in zip(names, names_and_values[1::2], strict=True)]
+    if len({a.dtype for a in arrays if a is not None}) > 1:
+        arrays = [a if a is None else np.require(a, np.float64, "C") for a in arrays]
+    return arrays
+
+
+def shaped(name, value, shape):
+    """Refuse an array that has not this shape; a None in ``shape`` stands for any length."""
+    if len(value.shape) != len(shape) or any(w is not None and w != g for w, g in zip(shape, value.shape, strict=True)):
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ValueError(f"{name}: expected shape ({wanted}{',' if len(shape) == 1 else ''}), got {value.shape}")
+
+
+def same_shape(name, value, other_name, other):
+    """Refuse an array whose shape is not that of another argument."""
+    if value.shape != other.shape:
+        raise ValueError(f"{name}: expected the shape of {other_name}, {other.shape}, got {value.shape}")
+
+
+def index(name, value, upper, shape=None, *, ignore=None):
+    """Return labels as a C-contiguous int64 array with ``0 <= value < upper``; ``ignore`` is one more allowed value."""
+    array = np.asarray(value)
+    if array.size == 0 and array.dtype == np.float64:
+        array = array.astype(np.int64)  # an empty list
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers, got {array.dtype}")
+    array = np.require(array, np.int64, "CW")
+    if shape is not None:
+        shaped(name, array, shape)
+    if array.size:
+        outside = (array < 0) | (array >= upper)
+        if ignore is not None:
+            outside &= array != ignore
+        if outside.any():
+            raise ValueError(f"{name}: expected integers from 0 to {upper - 1}, got {array[outside].flat[0]}")
+    return array
+
+
+def mask(name, value, shape=None):
+    """Return a C-contiguous boolean array; integers are refused, since 0 and 1 mean opposite things in two libraries."""
+    array = np.asarray(value)
+    if array.size == 0 and array.dtype == np.float64:
+        array = array.astype(np.bool_)
+    if array.dtype != np.bool_:
+        raise TypeError(f"{name}: expected booleans, got {array.dtype}")
+    array = np.require(array, requirements="CW")
+    if shape is not None:
+        shaped(name, array, shape)
+    return array
+
+
+def number(name, value, low=-math.inf, high=math.inf, *, open_low=False, open_high=False):
+    """Return a Python float inside the stated interval; NaN is refused."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    number = float(value)
+    above = number > low if open_low else number >= low
+    below = number < high if open_high else number <= high
+    if not (above and below):
+        interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        raise ValueError(f"{name}: expected a number in {interval}, got {number:g}")
+    return number
+
+
+def integer(name, value, low=None, high=None):
+    """Return a Python int inside the stated range."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}") from None
+    if (low is not None and count < low) or (high is not None and count > high):
+        bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"from {low} to {high}"
+        raise ValueError(f"{name}: expected an integer {bounds}, got {count}")
+    return count
+
+
+def pair(name, value, low=0):
+    """Return two integers, for height and width, from one integer or a sequence of two."""
+    if isinstance(value, (tuple, list, np.ndarray)):
+        if len(value) != 2:
+            raise ValueError(f"{name}: expected one integer or two, got {len(value)}")
+        return integer(name, value[0], low), integer(name, value[1], low)
+    count = integer(name, value, low)
+    return count, count
+
+
+def option(name, value, choices):
+    """Return ``value`` if it is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def axis_of(name, value, axis):
+    """Return ``axis`` as a non-negative number that the array has."""
+    axis = integer("axis", axis)
+    if not -value.ndim <= axis < value.ndim:
+        raise ValueError(f"axis: expected an axis of {name}, which has {value.ndim} dimensions, got {axis}")
+    return axis % value.ndim
+
+
+def _converted(name, value):
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name}: expected an array of numbers, got rows of different lengths") from None
+    if array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    if array.dtype.newbyteorder("=") not in NATIVE_FLOATS:
+        raise TypeError(f"{name}: expected float32, float64 or integers, got {array.dtype}")
+    return np.require(array, array.dtype.newbyteorder("="), "CWA")
+
+
+def _check_ndim(name, value, ndim):
+    if ndim >= 0 and value.ndim != ndim:
+        raise ValueError(f"{name}: expected {_dimensions(ndim)}, got {value.ndim} (shape {value.shape})")
+    if ndim < 0 and value.ndim < -ndim:
+        raise ValueError(f"{name}: expected at least {_dimensions(-ndim)}, got {value.ndim} (shape {value.shape})")
+
+
+def _dimensions(count):
+    return f"{count} dimension" + "s" * (count != 1)

@@ -1,0 +1,341 @@
+"""Elementary functions for kernels, in a form that LLVM vectorizes.
+
+Numba compiles ``math.exp`` to a call of the C library for every element. The functions here are straight lines of
+additions and multiplications instead, so that a plain loop over them becomes SIMD code. Each one takes a float32 or a
+float64 scalar and returns the same type; NaN, infinities, signed zeros and denormal numbers come out as IEEE asks.
+How they work and how exact they are: docs/how-math-works.md.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import config, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+__all__ = ["exp", "expm1", "log", "log1p", "maximum", "minimum", "tanh"]
+
+# Contraction (a * b + c rounded once) may help; nothing below needs it. Reassociation would delete the rounding
+# constants, so it must stay off. LLVM inlines the bodies whatever their size: a call would not vectorize.
+_inline = njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+
+
+class _Constants(NamedTuple):
+    """What a body needs in the width it computes in, so that nothing is promoted to float64."""
+
+    zero: float
+    one: float
+    quarter: float
+    infinity: float
+    nan: float
+    half: float
+    two: float
+    magic: float  # 1.5 * 2**(bits of the fraction): adding it rounds to an integer, kept in the low bits
+    fraction: int  # bits of the fraction
+    sign: int  # the sign bit
+    unity: int  # the bits of 1.0
+    sqrt_half: int  # the bits of sqrt(1/2)
+    tiny: float  # smallest normal number
+    lift: float  # 2**fraction, makes denormal numbers normal
+    lift_bits: float  # fraction, as a number
+    epsilon: float  # below it expm1(x) = log1p(x) = x
+    log2_e: float
+    ln2_high: float  # ln 2 in few enough bits that its product with an exponent is exact ...
+    ln2_low: float  # ... and the rest
+    exp_low: float  # exp is 0 from here down
+    exp_high: float  # and infinite from here up
+    expm1_low: float  # expm1 is -1 from here down
+    exp: tuple  # (exp(r) - 1 - r) / r**2 on |r| <= ln(2) / 2, highest power first
+    log: tuple  # (log(1 + f) - f + f**2 / 2) / f**3 on sqrt(1/2) - 1 <= f <= sqrt(2) - 1
+
+
+def _constants(dtype, **values):
+    def cast(value):
+        if isinstance(value, tuple):
+            return tuple(dtype(v) for v in value)
+        return value if isinstance(value, int) else dtype(value)
+
+    return _Constants(**{name: cast(value) for name, value in values.items()})
+
+
+_FLOAT32 = _constants(
+    np.float32,
+    zero=0.0,
+    one=1.0,
+    quarter=0.25,
+    infinity=math.inf,
+    nan=math.nan,
+    half=0.5,
+    two=2.0,
+    magic=1.5 * 2.0**23,
+    fraction=23,
+    sign=-(2**31),
+    unity=0x3F800000,
+    sqrt_half=0x3F3504F3,
+    tiny=2.0**-126,
+    lift=2.0**23,
+    lift_bits=23.0,
+    epsilon=2.0**-25,
+    log2_e=1.4426950408889634,
+    ln2_high=0.693145751953125,
+    ln2_low=1.428606820309417e-06,
+    exp_low=-104.0,
+    exp_high=89.0,
+    expm1_low=-18.0,
+    exp=(0.0013815265, 0.0083686057, 0.041668364, 0.16666522, 0.49999994),
+    log=(-0.07654258535320485, 0.12763955602071486, -0.13152900859182678, 0.14200846212761842,
+         -0.16624130018872518, 0.20001307199321453, -0.2500079623278692, 0.333333299563668),
+)  # fmt: skip
+
+_FLOAT64 = _constants(
+    np.float64,
+    zero=0.0,
+    one=1.0,
+    quarter=0.25,
+    infinity=math.inf,
+    nan=math.nan,
+    half=0.5,
+    two=2.0,
+    magic=1.5 * 2.0**52,
+    fraction=52,
+    sign=-(2**63),
+    unity=0x3FF0000000000000,
+    sqrt_half=0x3FE6A09E667F3BCD,
+    tiny=2.0**-1022,
+    lift=2.0**52,
+    lift_bits=52.0,
+    epsilon=2.0**-54,
+    log2_e=1.4426950408889634,
+    ln2_high=0.6931471805592082,
+    ln2_low=7.371002565167799e-13,
+    exp_low=-746.0,
+    exp_high=710.0,
+    expm1_low=-38.0,
+    exp=(2.499952856821612e-08, 2.7630119176614504e-07, 2.7557587665427614e-06, 2.4801493524646367e-05,
+         0.00019841269505835383, 0.0013888888943140653, 0.00833333333349429, 0.04166666666653243,
+         0.16666666666666413, 0.500000000000001),
+    log=(0.02617384631189627, -0.059827983069075046, 0.06501505305274446, -0.056766020831054954, 0.05668868130765285,
+         -0.06197059064705698, 0.06684541701430613, -0.07149380625051961, 0.07691530668963167, -0.08332918610197133,
+         0.09090924112620197, -0.10000014952496195, 0.11111111132882528, -0.12499999698685335, 0.14285714280547163,
+         -0.16666666669718933, 0.2000000000006053, -0.2499999999998859, 0.3333333333333317),
+)  # fmt: skip
+
+
+@intrinsic
+def _bits(typing, x):
+    """The bits of a float as an integer."""
+    integer = types.int32 if x == types.float32 else types.int64
+
+    def build(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(integer))
+
+    return integer(x), build
+
+
+@intrinsic
+def _from_bits(typing, bits, like):
+    """The float of the type of `like` that has these bits."""
+
+    def build(context, builder, signature, arguments):
+        integer = types.int32 if like == types.float32 else types.int64
+        low = context.cast(builder, arguments[0], bits, integer)
+        return builder.bitcast(low, context.get_value_type(like))
+
+    return like(bits, like), build
+
+
+@intrinsic
+def _polynomial(typing, x, coefficients):
+    """Horner's rule written out, coefficients from the highest power down."""
+
+    def build(context, builder, signature, arguments):
+        x, coefficients = arguments
+        terms = cgutils.unpack_tuple(builder, coefficients)
+        total = terms[0]
+        for term in terms[1:]:
+            product = builder.fmul(total, x, flags=("contract",))
+            total = builder.fadd(product, term, flags=("contract",))
+        return total
+
+    return x(x, coefficients), build
+
+
+def _llvm_pair(name):
+    """The LLVM intrinsic `name` of two floats; an integer takes the type of the other."""
+
+    @intrinsic
+    def function(typing, x, y):
+        def build(context, builder, signature, arguments):
+            llvm = context.get_value_type(signature.return_type)
+            call = builder.module.declare_intrinsic(name, [llvm])
+            return builder.call(call, arguments)
+
+        if isinstance(x, types.Integer) or isinstance(y, types.Integer):
+            result = y if isinstance(x, types.Integer) else x
+        else:
+            result = types.float64 if types.float64 in (x, y) else types.float32
+        return result(result, result), build
+
+    return function
+
+
+_maximum = _llvm_pair("llvm.maximum")
+_minimum = _llvm_pair("llvm.minimum")
+
+
+def _quiet(function):
+    """`function` of NumPy or math for plain Python: the same type out, no warnings."""
+
+    def plain(*arguments):
+        dtype = np.result_type(*arguments)
+        with np.errstate(all="ignore"):
+            return dtype.type(function(*arguments))
+
+    return plain
+
+
+def _elementary(plain):
+    """Make a body(x, c) the function of x alone: in kernels with the constants of x's type, in Python as well."""
+
+    def decorate(body):
+        compiled = _inline(body)
+
+        def function(x):
+            constants, dtype = (_FLOAT32, np.float32) if isinstance(x, np.float32) else (_FLOAT64, np.float64)
+            return dtype(compiled(dtype(x), constants))
+
+        def choose(x):
+            if x == types.float32:
+                return lambda x: compiled(x, _FLOAT32)
+            if x == types.float64:
+                return lambda x: compiled(x, _FLOAT64)
+
+        function.__name__, function.__qualname__, function.__doc__ = body.__name__, body.__qualname__, body.__doc__
+        if config.DISABLE_JIT:
+            return _quiet(plain)
+        overload(function)(choose)
+        return function
+
+    return decorate
+
+
+@_inline
+def _power_of_two(k, c):
+    """2**k for an integer k that gives a normal number."""
+    return _from_bits((k << c.fraction) + c.unity, c.one)
+
+
+@_inline
+def _reduce(x, c):
+    """k and r with x = k ln 2 + r and |r| <= ln(2) / 2."""
+    rounded = x * c.log2_e + c.magic
+    k = rounded - c.magic
+    r = (x - k * c.ln2_high) - k * c.ln2_low
+    return _bits(rounded) - _bits(c.magic), r
+
+
+@_inline
+def _integer(k, c):
+    """The integer that the float k is."""
+    return _bits(k + c.magic) - _bits(c.magic)
+
+
+@_inline
+def _split(x, c):
+    """k and f with x = 2**k (1 + f) and sqrt(1/2) <= 1 + f < sqrt(2), for normal x > 0."""
+    k = (_bits(x) - c.sqrt_half) >> c.fraction
+    f = _from_bits(_bits(x) - (k << c.fraction), x) - c.one
+    return _from_bits(k + _bits(c.magic), x) - c.magic, f
+
+
+@_inline
+def _log_sum(k, f, c):
+    """k ln 2 + log(1 + f), the smallest terms first."""
+    square = f * f
+    rest = k * c.ln2_low - (c.half * square - f * square * _polynomial(f, c.log))
+    return k * c.ln2_high + (f + rest)
+
+
+@_inline
+def _copy_sign(x, sign, c):
+    """x, which is positive or +0, with the sign of `sign`."""
+    return _from_bits(_bits(x) | (_bits(sign) & c.sign), x)
+
+
+@_elementary(np.exp)
+def exp(x, c):
+    """e to the power x."""
+    x = c.exp_low if x < c.exp_low else x
+    x = c.exp_high if x > c.exp_high else x
+    k, r = _reduce(x, c)
+    y = c.one + (r + r * r * _polynomial(r, c.exp))
+    # Two factors, each a normal number: only the last product rounds, to a denormal number or to infinity.
+    half = k >> 1
+    return y * _power_of_two(half, c) * _power_of_two(k - half, c)
+
+
+@_elementary(np.expm1)
+def expm1(x, c):
+    """e to the power x, minus 1, without cancellation near 0."""
+    y = c.expm1_low if x < c.expm1_low else x
+    y = c.exp_high if y > c.exp_high else y
+    k, r = _reduce(y, c)
+    p = r + r * r * _polynomial(r, c.exp)
+    # 2**k (1 + p) - 1, at half its size because 2**k itself may overflow.
+    scale = _power_of_two(k - 1, c)
+    y = c.two * (scale * p + (scale - c.half))
+    return x if abs(x) < c.epsilon else y
+
+
+@_elementary(np.tanh)
+def tanh(x, c):
+    """Hyperbolic tangent."""
+    p = expm1(-c.two * abs(x))
+    return _copy_sign(-p / (c.two + p), x, c)
+
+
+@_elementary(np.log)
+def log(x, c):
+    """Natural logarithm."""
+    denormal = x < c.tiny
+    y = x * c.lift if denormal else x
+    k, f = _split(y, c)
+    k = k - c.lift_bits if denormal else k
+    y = _log_sum(k, f, c)
+    special = -c.infinity if x == c.zero else (x if x > c.zero else c.nan)
+    return y if c.zero < x < c.infinity else special
+
+
+@_elementary(np.log1p)
+def log1p(x, c):
+    """Logarithm of 1 + x, without cancellation near 0."""
+    k, _ = _split(c.one + x, c)
+    # 1 + f = 2**-k (1 + x), formed without rounding 1 + x; in quarters because 2**-k itself may underflow.
+    scale = _power_of_two(2 - _integer(k, c), c)
+    f = scale * (c.quarter * x) + (c.quarter * scale - c.one)
+    y = _log_sum(k, f, c)
+    special = -c.infinity if x == -c.one else (x if x > c.zero else c.nan)
+    y = y if -c.one < x < c.infinity else special
+    return x if abs(x) < c.epsilon else y
+
+
+def _two_arguments(plain, intrinsic_function):
+    """Make an intrinsic of two arguments callable from kernels and from Python."""
+
+    @_inline
+    def compiled(x, y):
+        return intrinsic_function(x, y)
+
+    def function(x, y):
+        return np.result_type(x, y).type(compiled(x, y))
+
+    if config.DISABLE_JIT:
+        return _quiet(plain)
+    overload(function)(lambda x, y: lambda x, y: intrinsic_function(x, y))
+    function.__name__ = function.__qualname__ = plain.__name__
+    return function
+
+
+maximum = _two_arguments(np.maximum, _maximum)
+minimum = _two_arguments(np.minimum, _minimum)

@@ -1,0 +1,87 @@
+"""How an oracle is called: values go in and come out as float64 NumPy arrays, whatever library judges."""
+
+import functools
+import importlib.metadata
+
+import mpmath
+import numpy as np
+import torch
+
+from tests.bounds import Wide
+
+
+def from_torch(expression):
+    """Make an oracle of a torch expression; autograd of the same expression judges the backward pass."""
+
+    @functools.wraps(expression)
+    def want(*args, **kwargs):
+        with torch.no_grad():
+            return to_numpy(expression(*to_torch(args), **to_torch(kwargs)))
+
+    want.torch = expression
+    return want
+
+
+def from_mpmath(formula, digits=50):
+    """Make an elementwise oracle of a formula in mpmath numbers, with this many digits."""
+
+    def want(*args, **kwargs):
+        arrays = np.broadcast_arrays(*args)
+        high, low = np.empty(arrays[0].shape), np.empty(arrays[0].shape)
+        with mpmath.workdps(digits):
+            for i in np.ndindex(arrays[0].shape):
+                exact = formula(*(mpmath.mpf(float(a[i])) for a in arrays), **kwargs)
+                high[i] = float(exact)
+                low[i] = float(exact - high[i]) if np.isfinite(high[i]) else 0.0
+        return Wide(high, low)
+
+    return want
+
+
+def autograd(expression, args, dy, kwargs):
+    """Return the gradients of a torch expression, one per positional argument (None where there is none)."""
+    leaves = [None if a is None else torch.from_numpy(np.asarray(a)) for a in args]
+    for leaf in leaves:
+        if leaf is not None and leaf.is_floating_point():
+            leaf.requires_grad_()
+    result = expression(*leaves, **to_torch(kwargs))
+    outputs, cotangents = flatten(result), [torch.from_numpy(np.asarray(g)) for g in flatten(dy)]
+    used = [(y, g) for y, g in zip(outputs, cotangents, strict=True) if y is not None and y.requires_grad]
+    wanted = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
+    found = iter(torch.autograd.grad([y for y, _ in used], wanted, [g for _, g in used], allow_unused=True))
+    gradients = [next(found) if leaf is not None and leaf.requires_grad else None for leaf in leaves]
+    return [None if g is None else g.numpy() for g in gradients]
+
+
+def flatten(value):
+    """Return the arrays of a result: itself, or those of a (nested) tuple."""
+    if isinstance(value, (tuple, list)):
+        return [leaf for item in value for leaf in flatten(item)]
+    return [value]
+
+
+def to_torch(value):
+    """Return the same structure with tensors for arrays."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.array(value))
+    if isinstance(value, dict):
+        return {k: to_torch(v) for k, v in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(to_torch(v) for v in value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(to_torch(v) for v in value)
+    return value
+
+
+def to_numpy(value):
+    """Return the same structure with arrays for tensors."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().numpy()
+    if isinstance(value, (tuple, list)):
+        return tuple(to_numpy(v) for v in value)
+    return value
+
+
+def version(package):
+    """Return the installed version of a package."""
+    return importlib.metadata.version(package)
