@@ -6,10 +6,12 @@ float64 scalar and returns the same type; NaN, infinities, signed zeros and deno
 How they work and how exact they are: docs/how-math-works.md.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
@@ -18,7 +20,8 @@ __all__ = ["exp", "expm1", "log", "log1p", "maximum", "minimum", "tanh"]
 
 # Contraction (a * b + c rounded once) may help; nothing below needs it. Reassociation would delete the rounding
 # constants, so it must stay off. LLVM inlines the bodies whatever their size: a call would not vectorize.
-_inline = njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+_OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
+_inline = njit(cache=True, **_OPTIONS)
 
 
 class _Constants(NamedTuple):
@@ -168,7 +171,7 @@ def _llvm_pair(name):
     def function(typing, x, y):
         def build(context, builder, signature, arguments):
             llvm = context.get_value_type(signature.return_type)
-            call = builder.module.declare_intrinsic(name, [llvm])
+            call = builder.module.declare_intrinsic(name, [llvm], ir.FunctionType(llvm, [llvm, llvm]))
             return builder.call(call, arguments)
 
         if isinstance(x, types.Integer) or isinstance(y, types.Integer):
@@ -187,8 +190,9 @@ _minimum = _llvm_pair("llvm.minimum")
 def _quiet(function):
     """`function` of NumPy or math for plain Python: the same type out, no warnings."""
 
+    @functools.wraps(function, updated=())
     def plain(*arguments):
-        dtype = np.result_type(*arguments)
+        dtype = np.result_type(*arguments, np.float32)
         with np.errstate(all="ignore"):
             return dtype.type(function(*arguments))
 
@@ -202,8 +206,9 @@ def _elementary(plain):
         compiled = _inline(body)
 
         def function(x):
-            constants, dtype = (_FLOAT32, np.float32) if isinstance(x, np.float32) else (_FLOAT64, np.float64)
-            return dtype(compiled(dtype(x), constants))
+            if isinstance(x, np.float32):
+                return np.float32(compiled(x, _FLOAT32))
+            return np.float64(compiled(float(x), _FLOAT64))
 
         def choose(x):
             if x == types.float32:
@@ -214,7 +219,7 @@ def _elementary(plain):
         function.__name__, function.__qualname__, function.__doc__ = body.__name__, body.__qualname__, body.__doc__
         if config.DISABLE_JIT:
             return _quiet(plain)
-        overload(function)(choose)
+        overload(function, jit_options=_OPTIONS)(choose)
         return function
 
     return decorate
@@ -332,7 +337,7 @@ def _two_arguments(plain, intrinsic_function):
 
     if config.DISABLE_JIT:
         return _quiet(plain)
-    overload(function)(lambda x, y: lambda x, y: intrinsic_function(x, y))
+    overload(function, jit_options=_OPTIONS)(lambda x, y: lambda x, y: intrinsic_function(x, y))
     function.__name__ = function.__qualname__ = plain.__name__
     return function
 
