@@ -14,8 +14,7 @@ def exponents(low=None, high=None, count=COUNT, dtype=np.float64, signs=(1, -1))
     low = float(info.smallest_subnormal) if low is None else low
     high = float(info.max) if high is None else high
     magnitudes = np.exp2(np.linspace(np.log2(low), np.log2(high), count // len(signs)))
-    points = np.concatenate([sign * np.clip(magnitudes, low, high) for sign in signs])
-    return points
+    return np.concatenate([sign * np.clip(magnitudes, low, high) for sign in signs])
 
 
 def specials():
@@ -34,7 +33,7 @@ def elementwise(*arguments):
 
 
 def rows(make, lengths=(1, 7, 1000, 100_000), offset=1e4):
-    """Return sweeps for a reduction: several lengths, then a large mean. ``make(rng, length, mean)`` gives arguments."""
+    """Return sweeps for a reduction, of several lengths and one large mean; ``make(rng, length, mean)`` draws."""
     sweep = {f"length {n:,}": (lambda rng, dtype, n=n: make(rng, n, 0.0)) for n in lengths}
     sweep[f"length 1,000, mean {offset:g}"] = lambda rng, dtype: make(rng, 1000, offset)
     return sweep

@@ -4,10 +4,10 @@ import importlib
 import tomllib
 from pathlib import Path
 
-import dlref
 import pytest
-from dlref._arrays import backward_of
 
+import dlref
+from dlref._arrays import backward_of
 from tests.cases import public_name, table
 
 ROOT = Path(__file__).parents[1]

@@ -12,6 +12,8 @@ pieces between them. A unit that is closed for an input is exactly zero there, s
 #
 # The derivative jumps from 0 to 1 at the kink. Every framework picks 0 for the jump itself.
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -42,7 +44,7 @@ ax.legend()
 
 rng = np.random.default_rng(4)
 widths = (2, 8, 8)
-weights = [rng.normal(size=(o, i)) * np.sqrt(2 / i) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+weights = [rng.normal(size=(o, i)) * np.sqrt(2 / i) for i, o in pairwise(widths)]
 biases = [rng.normal(size=o) * 0.5 for o in widths[1:]]
 
 

@@ -14,7 +14,20 @@ import sys
 
 import numpy as np
 
-__all__ = ["axis_of", "index", "integer", "mask", "number", "option", "pair", "public", "real", "reals", "same_shape", "shaped"]
+__all__ = [
+    "axis_of",
+    "index",
+    "integer",
+    "mask",
+    "number",
+    "option",
+    "pair",
+    "public",
+    "real",
+    "reals",
+    "same_shape",
+    "shaped",
+]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 NATIVE_FLOATS = frozenset(FLOATS)
@@ -62,8 +75,8 @@ def real(name, value, ndim=None):
 
 def reals(*names_and_values):
     """Return several arrays in one dtype, float64 as soon as one of them is: ``reals("x", x, "w", w)``; None stays."""
-    names = names_and_values[::2]
-    arrays = [None if v is None else real(n, v) for n, v in zip(names, names_and_values[1::2], strict=True)]
+    pairs = zip(names_and_values[::2], names_and_values[1::2], strict=True)
+    arrays = [None if value is None else real(name, value) for name, value in pairs]
     if len({a.dtype for a in arrays if a is not None}) > 1:
         arrays = [a if a is None else np.require(a, np.float64, "C") for a in arrays]
     return arrays
@@ -102,7 +115,7 @@ def index(name, value, upper, shape=None, *, ignore=None):
 
 
 def mask(name, value, shape=None):
-    """Return a C-contiguous boolean array; integers are refused, since 0 and 1 mean opposite things in two libraries."""
+    """Return a C-contiguous boolean array; integers are refused: libraries read their 0 and 1 both ways."""
     array = np.asarray(value)
     if array.size == 0 and array.dtype == np.float64:
         array = array.astype(np.bool_)
@@ -116,7 +129,7 @@ def mask(name, value, shape=None):
 
 def number(name, value, low=-math.inf, high=math.inf, *, open_low=False, open_high=False):
     """Return a Python float inside the stated interval; NaN is refused."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
+    if type(value) is not float and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real)):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
     number = float(value)
     above = number > low if open_low else number >= low

@@ -28,10 +28,8 @@ def kernel(loop=None, *, sums=False, threaded_from=THREADED_FROM):
         return functools.partial(kernel, sums=sums, threaded_from=threaded_from)
     fastmath = CONTRACT | {"reassoc"} if sums else CONTRACT
     serial = numba.njit(loop, fastmath=fastmath, **OPTIONS)
-    if "prange" not in loop.__code__.co_names:
+    if "prange" not in loop.__code__.co_names or numba.config.NUMBA_NUM_THREADS == 1 or numba.config.DISABLE_JIT:
         return serial
-    if numba.config.DISABLE_JIT:
-        return loop
     threaded = numba.njit(_clone(loop), fastmath=fastmath, parallel=True, **OPTIONS)
 
     @functools.wraps(loop)

@@ -48,7 +48,7 @@ class Case:
     @property
     def backward(self):
         """The torch expression that judges the backward pass, or None."""
-        return self.gradient or (self.want if hasattr(self.want, "torch") else None)
+        return self.gradient or getattr(self.want, "torch", None)
 
     @property
     def name(self):
@@ -93,7 +93,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Row:
-    """What one library does. With ``compute`` the number is run and must print as ``shows``; else ``source`` is cited."""
+    """What one library does: ``compute`` is run and must print as ``shows``, or ``source`` is cited."""
 
     who: str
     rule: str

@@ -56,7 +56,7 @@ def softmax(x: ArrayLike, /, axis: int = -1, temperature: float = 1.0) -> NDArra
     rows, shape, axis = _rows(real("x", x, ndim=-1), axis)
     out = np.empty_like(rows)
     _softmax(rows, _temperature(rows, temperature), out)
-    return np.moveaxis(out.reshape(shape), -1, axis)
+    return out.reshape(shape).swapaxes(-1, axis)
 
 
 @public
@@ -111,7 +111,7 @@ def softmax_backward(
     y_rows, _, _ = _rows(y, axis)
     out = np.empty_like(y_rows)
     _softmax_backward(dy_rows, y_rows, _temperature(y_rows, temperature), out)
-    return np.moveaxis(out.reshape(shape), -1, axis)
+    return out.reshape(shape).swapaxes(-1, axis)
 
 
 @kernel(sums=True)
@@ -125,8 +125,9 @@ def _softmax(x, temperature, out):
         for j in range(row.size):
             y[j] = exp((row[j] - largest) / temperature)  # the exponent is never positive: nothing overflows
             total += y[j]
+        share = 1 / total
         for j in range(row.size):
-            y[j] /= total
+            y[j] *= share
 
 
 @kernel(sums=True)
@@ -183,7 +184,7 @@ def log_softmax(x: ArrayLike, /, axis: int = -1, temperature: float = 1.0) -> ND
     rows, shape, axis = _rows(real("x", x, ndim=-1), axis)
     out = np.empty_like(rows)
     _log_softmax(rows, _temperature(rows, temperature), out)
-    return np.moveaxis(out.reshape(shape), -1, axis)
+    return out.reshape(shape).swapaxes(-1, axis)
 
 
 @public
@@ -238,7 +239,7 @@ def log_softmax_backward(
     y_rows, _, _ = _rows(y, axis)
     out = np.empty_like(y_rows)
     _log_softmax_backward(dy_rows, y_rows, _temperature(y_rows, temperature), out)
-    return np.moveaxis(out.reshape(shape), -1, axis)
+    return out.reshape(shape).swapaxes(-1, axis)
 
 
 @kernel(sums=True)
@@ -323,9 +324,9 @@ def _softmax_jacobian(p, temperature, out):
 
 
 def _rows(x, axis):
-    """Return ``x`` as rows along ``axis``, the shape with that axis last, and where it stood."""
+    """Return ``x`` as rows along ``axis``, the shape with that axis and the last one exchanged, and where it stood."""
     axis = axis_of("x", x, axis)
-    moved = np.moveaxis(x, axis, -1)
+    moved = x.swapaxes(axis, -1)
     width = moved.shape[-1]
     return np.ascontiguousarray(moved).reshape(moved.size // max(width, 1), width), moved.shape, axis
 

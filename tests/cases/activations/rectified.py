@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-from dlref.activations import relu, relu6, relu6_backward, relu_backward, relu_breakpoints
 
+from dlref.activations import relu, relu6, relu6_backward, relu_backward, relu_breakpoints
 from tests.bounds import Exact
 from tests.cases import Bench, Case, Convention, Edge, Proof, Row
 from tests.oracles import from_torch
@@ -17,7 +17,9 @@ def matrix(rng):
 
 
 CASES = [
-    Case(relu, matrix, "torch.relu", from_torch(torch.relu), sweep=elementwise(), bound=Exact(), gradient_bound=Exact()),
+    Case(
+        relu, matrix, "torch.relu", from_torch(torch.relu), sweep=elementwise(), bound=Exact(), gradient_bound=Exact()
+    ),
     Case(
         relu6,
         matrix,
@@ -42,7 +44,7 @@ def patterns_along_the_segment(dtype):
         found = relu_breakpoints(start, end, weights, biases)
         middles = np.concatenate([[0.0], (found[1:] + found[:-1]) / 2, [1.0]]) if len(found) else np.array([0.5])
         grid = torch.linspace(0, 1, 20_001, dtype=torch.float64)
-        h = torch.from_numpy(start.astype(float)) + grid[:, None] * torch.from_numpy((end - start.astype(float)))
+        h = torch.from_numpy(start.astype(float)) + grid[:, None] * torch.from_numpy(end - start.astype(float))
         signs = []
         for w, b in zip(weights, biases, strict=True):
             z = h @ torch.from_numpy(w.astype(float)).T + torch.from_numpy(b.astype(float))
