@@ -16,12 +16,12 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-__all__ = ["exp", "expm1", "log", "log1p", "maximum", "minimum", "tanh"]
+__all__ = ["erf", "erfc", "exp", "expm1", "log", "log1p", "maximum", "minimum", "tanh"]
 
 # Contraction (a * b + c rounded once) may help; nothing below needs it. Reassociation would delete the rounding
 # constants, so it must stay off. LLVM inlines the bodies whatever their size: a call would not vectorize.
 _OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
-_inline = njit(cache=True, **_OPTIONS)
+_inline = njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 
 
 class _Constants(NamedTuple):
@@ -49,8 +49,13 @@ class _Constants(NamedTuple):
     exp_low: float  # exp is 0 from here down
     exp_high: float  # and infinite from here up
     expm1_low: float  # expm1 is -1 from here down
+    erfc_high: float  # erfc is 0 from here up
+    erfc_shift: float  # a of the polynomial erfc
+    upper_half: int  # the bits of the sign, the exponent and the upper half of the fraction
     exp: tuple  # (exp(r) - 1 - r) / r**2 on |r| <= ln(2) / 2, highest power first
     log: tuple  # (log(1 + f) - f + f**2 / 2) / f**3 on sqrt(1/2) - 1 <= f <= sqrt(2) - 1
+    erf: tuple  # erf(x) / x - 1 in x**2, on |x| <= 1/2
+    erfc: tuple  # e**(x**2) erfc(x) / u in u = 1 / (x + a), on x >= 1/2
 
 
 def _constants(dtype, **values):
@@ -86,9 +91,15 @@ _FLOAT32 = _constants(
     exp_low=-104.0,
     exp_high=89.0,
     expm1_low=-18.0,
+    erfc_high=10.1,
+    erfc_shift=2.5,
+    upper_half=-(2**12),
     exp=(0.0013815265, 0.0083686057, 0.041668364, 0.16666522, 0.49999994),
     log=(-0.07654258535320485, 0.12763955602071486, -0.13152900859182678, 0.14200846212761842,
          -0.16624130018872518, 0.20001307199321453, -0.2500079623278692, 0.333333299563668),
+    erf=(0.004717798582854604, -0.026757100487109126, 0.11282821690240731, -0.3761260852656073, 0.12837916556452425),
+    erfc=(229.71588207392412, -336.6885106495468, 139.4647662969097, -13.640418024832927, 16.22796462125914,
+          6.303696631649166, 3.2659072491804833, 1.409822638567844, 0.5641974122767706),
 )  # fmt: skip
 
 _FLOAT64 = _constants(
@@ -115,6 +126,9 @@ _FLOAT64 = _constants(
     exp_low=-746.0,
     exp_high=710.0,
     expm1_low=-38.0,
+    erfc_high=27.3,
+    erfc_shift=3.0,
+    upper_half=-(2**27),
     exp=(2.499952856821612e-08, 2.7630119176614504e-07, 2.7557587665427614e-06, 2.4801493524646367e-05,
          0.00019841269505835383, 0.0013888888943140653, 0.00833333333349429, 0.04166666666653243,
          0.16666666666666413, 0.500000000000001),
@@ -122,6 +136,13 @@ _FLOAT64 = _constants(
          -0.06197059064705698, 0.06684541701430613, -0.07149380625051961, 0.07691530668963167, -0.08332918610197133,
          0.09090924112620197, -0.10000014952496195, 0.11111111132882528, -0.12499999698685335, 0.14285714280547163,
          -0.16666666669718933, 0.2000000000006053, -0.2499999999998859, 0.3333333333333317),
+    erf=(1.4722559172738813e-06, -1.4845522183924684e-05, 0.00012053321978880397, -0.0008548297478535936,
+         0.005223977369830637, -0.026866170632686922, 0.11283791670924731, -0.37612638903183465, 0.12837916709551256),
+    erfc=(-37049559.4979452, 103210934.95630032, -124550902.61424012, 82617502.36459294, -30460651.60898016,
+          4371020.6901428085, 1252780.4842227104, -882456.3311741275, 289320.27061138407, -64766.99162384403,
+          8123.046942327105, -1647.429593220611, 193.98257857082288, 163.50447807181175, 125.1090642814835,
+          67.25754831929909, 30.890121836593377, 12.694247491814686, 4.795611763353453, 1.69256874755054,
+          0.564189583562242),
 )  # fmt: skip
 
 
@@ -146,6 +167,16 @@ def _from_bits(typing, bits, like):
         return builder.bitcast(low, context.get_value_type(like))
 
     return like(bits, like), build
+
+
+@intrinsic
+def _narrow(typing, integer, like):
+    """The integer in as many bits as `like` has: Numba computes in 64, and LLVM would keep to that before a shift."""
+
+    def build(context, builder, signature, arguments):
+        return context.cast(builder, arguments[0], integer, signature.return_type)
+
+    return (types.int32 if like == types.float32 else types.int64)(integer, like), build
 
 
 @intrinsic
@@ -192,7 +223,8 @@ def _quiet(function):
 
     @functools.wraps(function, updated=())
     def plain(*arguments):
-        dtype = np.result_type(*arguments, np.float32)
+        dtype = np.result_type(*arguments)
+        dtype = dtype if dtype == np.float32 else np.dtype(np.float64)
         with np.errstate(all="ignore"):
             return dtype.type(function(*arguments))
 
@@ -206,9 +238,8 @@ def _elementary(plain):
         compiled = _inline(body)
 
         def function(x):
-            if isinstance(x, np.float32):
-                return np.float32(compiled(x, _FLOAT32))
-            return np.float64(compiled(float(x), _FLOAT64))
+            dtype = np.float32 if isinstance(x, np.float32) else np.float64
+            return dtype(call(dtype(x)))
 
         def choose(x):
             if x == types.float32:
@@ -220,6 +251,7 @@ def _elementary(plain):
         if config.DISABLE_JIT:
             return _quiet(plain)
         overload(function, jit_options=_OPTIONS)(choose)
+        call = njit(lambda x: function(x))
         return function
 
     return decorate
@@ -232,11 +264,11 @@ def _power_of_two(k, c):
 
 
 @_inline
-def _reduce(x, c):
-    """k and r with x = k ln 2 + r and |r| <= ln(2) / 2."""
-    rounded = x * c.log2_e + c.magic
+def _reduce(x, rest, c):
+    """k and r with x + rest = k ln 2 + r and |r| <= ln(2) / 2."""
+    rounded = (x + rest) * c.log2_e + c.magic
     k = rounded - c.magic
-    r = (x - k * c.ln2_high) - k * c.ln2_low
+    r = ((x - k * c.ln2_high) + rest) - k * c.ln2_low
     return _bits(rounded) - _bits(c.magic), r
 
 
@@ -249,7 +281,7 @@ def _integer(k, c):
 @_inline
 def _split(x, c):
     """k and f with x = 2**k (1 + f) and sqrt(1/2) <= 1 + f < sqrt(2), for normal x > 0."""
-    k = (_bits(x) - c.sqrt_half) >> c.fraction
+    k = _narrow(_bits(x) - c.sqrt_half, x) >> c.fraction
     f = _from_bits(_bits(x) - (k << c.fraction), x) - c.one
     return _from_bits(k + _bits(c.magic), x) - c.magic, f
 
@@ -263,6 +295,26 @@ def _log_sum(k, f, c):
 
 
 @_inline
+def _scaled_exp(k, r, c):
+    """2**k e**r."""
+    y = c.one + (r + r * r * _polynomial(r, c.exp))
+    # Two factors, each a normal number: only the last product rounds, to a denormal number or to infinity.
+    half = k >> 1
+    return y * _power_of_two(half, c) * _power_of_two(k - half, c)
+
+
+@_inline
+def _erfc_tail(x, c):
+    """erfc(x) for x >= 1/2."""
+    x = c.erfc_high if x > c.erfc_high else x
+    # The exponent -x**2 in two parts: the square of the upper half of the digits is exact.
+    upper = _from_bits(_bits(x) & c.upper_half, x)
+    k, r = _reduce(-upper * upper, (upper - x) * (upper + x), c)
+    u = c.one / (x + c.erfc_shift)
+    return _scaled_exp(k, r, c) * (u * _polynomial(u, c.erfc))
+
+
+@_inline
 def _copy_sign(x, sign, c):
     """x, which is positive or +0, with the sign of `sign`."""
     return _from_bits(_bits(x) | (_bits(sign) & c.sign), x)
@@ -273,11 +325,8 @@ def exp(x, c):
     """e to the power x."""
     x = c.exp_low if x < c.exp_low else x
     x = c.exp_high if x > c.exp_high else x
-    k, r = _reduce(x, c)
-    y = c.one + (r + r * r * _polynomial(r, c.exp))
-    # Two factors, each a normal number: only the last product rounds, to a denormal number or to infinity.
-    half = k >> 1
-    return y * _power_of_two(half, c) * _power_of_two(k - half, c)
+    k, r = _reduce(x, -c.zero, c)
+    return _scaled_exp(k, r, c)
 
 
 @_elementary(np.expm1)
@@ -285,7 +334,7 @@ def expm1(x, c):
     """e to the power x, minus 1, without cancellation near 0."""
     y = c.expm1_low if x < c.expm1_low else x
     y = c.exp_high if y > c.exp_high else y
-    k, r = _reduce(y, c)
+    k, r = _reduce(y, -c.zero, c)
     p = r + r * r * _polynomial(r, c.exp)
     # 2**k (1 + p) - 1, at half its size because 2**k itself may overflow.
     scale = _power_of_two(k - 1, c)
@@ -325,20 +374,35 @@ def log1p(x, c):
     return x if abs(x) < c.epsilon else y
 
 
+@_elementary(math.erf)
+def erf(x, c):
+    """Error function."""
+    size = abs(x)
+    small = x + x * _polynomial(x * x, c.erf)
+    large = _copy_sign(c.one - _erfc_tail(size, c), x, c)
+    return small if size < c.half else large
+
+
+@_elementary(math.erfc)
+def erfc(x, c):
+    """1 - erf(x), exact where erf(x) is close to 1."""
+    small = c.one - (x + x * _polynomial(x * x, c.erf))
+    tail = _erfc_tail(abs(x), c)
+    large = tail if x > c.zero else c.two - tail
+    return small if abs(x) < c.half else large
+
+
 def _two_arguments(plain, intrinsic_function):
     """Make an intrinsic of two arguments callable from kernels and from Python."""
 
-    @_inline
-    def compiled(x, y):
-        return intrinsic_function(x, y)
-
     def function(x, y):
-        return np.result_type(x, y).type(compiled(x, y))
+        return np.result_type(x, y).type(call(x, y))
 
+    function.__name__ = function.__qualname__ = plain.__name__
     if config.DISABLE_JIT:
         return _quiet(plain)
     overload(function, jit_options=_OPTIONS)(lambda x, y: lambda x, y: intrinsic_function(x, y))
-    function.__name__ = function.__qualname__ = plain.__name__
+    call = njit(lambda x, y: function(x, y))
     return function
 
 
