@@ -1,0 +1,75 @@
+"""Small pieces of a document tree that several directives need."""
+
+import html
+
+from docutils import nodes
+from sphinx import addnodes
+
+from .facts import facts_of, terms_of
+
+
+def link_to_term(env, slug, text=None):
+    """Return a link to a term's page; plain text as long as the page is planned or unknown."""
+    terms = terms_of(env)
+    facts_of(env).links.add(slug)
+    label = nodes.inline("", text or terms.name(slug), classes=["term"])
+    if slug not in terms:
+        return label
+    return link_to_page(env, f"/terms/{slug}", label)
+
+
+def link_to_page(env, target, label):
+    """Return a link to a page of the site, checked when the site is complete."""
+    if isinstance(label, str):
+        label = nodes.inline("", label)
+    address = {"refdomain": "std", "reftype": "doc", "reftarget": target, "refdoc": env.docname}
+    return addnodes.pending_xref("", label, refexplicit=True, refwarn=True, **address)
+
+
+def list_of(items, separator=", "):
+    """Return nodes with a separator between them."""
+    joined = []
+    for item in items:
+        joined += [nodes.Text(separator), item] if joined else [item]
+    return joined
+
+
+def words(text, *classes):
+    return nodes.paragraph("", text, classes=list(classes))
+
+
+def table(head, rows, *classes):
+    """Return a table; each cell is a string or a list of inline nodes."""
+    group = nodes.tgroup(cols=len(head))
+    group += [nodes.colspec(colwidth=1) for _ in head]
+    group += nodes.thead("", _row(head))
+    group += nodes.tbody("", *(_row(row) for row in rows))
+    return nodes.table("", group, classes=list(classes))
+
+
+def _row(cells):
+    row = nodes.row()
+    for cell in cells:
+        inline = [nodes.Text(cell)] if isinstance(cell, str) else cell
+        row += nodes.entry("", nodes.paragraph("", "", *inline))
+    return row
+
+
+def to_root(docname):
+    """Return the way from a page to the site's root: ``../`` for ``terms/relu``."""
+    return "../" * docname.count("/")
+
+
+def copy_button(target, label):
+    """Return a button that copies the text of the element with the id ``target``; a script makes it visible."""
+    return raw(f'<button class="copy" type="button" data-copy-from="{target}" hidden>{html.escape(label)}</button>')
+
+
+def raw(text):
+    return nodes.raw("", text, format="html")
+
+
+def listing(text, language, *classes, ids=()):
+    """Return highlighted code; the class keeps other copy buttons away, since ours says what it copies."""
+    block = nodes.literal_block(text, text, language=language)
+    return nodes.container("", block, classes=["no-copybutton", *classes], ids=list(ids), is_div=True)
