@@ -27,7 +27,7 @@ fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 for share, score in zip(shares.T, scores, strict=True):
     ax.plot(temperatures, share, label=f"score {score:g}")
 ax.axhline(0.25, color="C4", linewidth=1)
-ax.set(xscale="log", xlabel="temperature $T$", ylabel="probability", ylim=(-0.02, 1.02))
+ax.set(xscale="log", xlabel="temperature $\\tau$", ylabel="probability", ylim=(-0.02, 1.02))
 ax.legend()
 
 # %%
@@ -63,7 +63,9 @@ for tick, a, b in zip(ticks, plane, across, strict=True):
     right.plot(*on_paper(softmax(b)).T, "C1-", linewidth=1)
 right.plot(*on_paper(np.eye(3)[[0, 1, 2, 0]]).T, "C2-", linewidth=1.5)
 for corner, name in zip(on_paper(np.eye(3)), ("class 1", "class 2", "class 3"), strict=True):
-    right.annotate(name, corner, ha="center", va="bottom" if corner[1] > 0 else "top", xytext=(0, 3), textcoords="offset points")
+    right.annotate(
+        name, corner, ha="center", va="bottom" if corner[1] > 0 else "top", xytext=(0, 3), textcoords="offset points"
+    )
 left.set(aspect="equal", title="scores")
 right.set(aspect="equal", title="probabilities", ylim=(-0.1, 1.0))
 right.axis("off")

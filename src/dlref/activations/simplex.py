@@ -12,7 +12,7 @@ __all__ = ["log_softmax", "log_softmax_backward", "softmax", "softmax_backward",
 
 @public
 def softmax(x: ArrayLike, /, axis: int = -1, temperature: float = 1.0) -> NDArray:
-    r"""Return the softmax along an axis: :math:`p_i = e^{x_i/T} / \sum_j e^{x_j/T}`.
+    r"""Return the softmax along an axis: :math:`p_i = e^{x_i/\tau} / \sum_j e^{x_j/\tau}`.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def softmax(x: ArrayLike, /, axis: int = -1, temperature: float = 1.0) -> NDArra
 def softmax_backward(
     dy: ArrayLike, x: ArrayLike, /, axis: int = -1, temperature: float = 1.0, y: ArrayLike | None = None
 ) -> NDArray:
-    r"""Return the gradient of `softmax`: :math:`\bar x = y \odot (\bar y - \bar y^\top y) / T`.
+    r"""Return the gradient of `softmax`: :math:`\bar x = y \odot (\bar y - \bar y^\top y) / \tau`.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def _softmax_backward(dy, y, temperature, out):
 
 @public
 def log_softmax(x: ArrayLike, /, axis: int = -1, temperature: float = 1.0) -> NDArray:
-    r"""Return the logarithm of the softmax: :math:`\log p_i = x_i/T - \log \sum_j e^{x_j/T}`.
+    r"""Return the logarithm of the softmax: :math:`\log p_i = x_i/\tau - \log \sum_j e^{x_j/\tau}`.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def log_softmax(x: ArrayLike, /, axis: int = -1, temperature: float = 1.0) -> ND
 
     References
     ----------
-    Blanchard, Higham & Higham (2021), "Accurately computing the log-sum-exp and softmax functions", equation 4.3.
+    Blanchard, Higham & Higham (2021), "Accurately computing the log-sum-exp and softmax functions".
 
     Examples
     --------
@@ -191,7 +191,7 @@ def log_softmax(x: ArrayLike, /, axis: int = -1, temperature: float = 1.0) -> ND
 def log_softmax_backward(
     dy: ArrayLike, x: ArrayLike, /, axis: int = -1, temperature: float = 1.0, y: ArrayLike | None = None
 ) -> NDArray:
-    r"""Return the gradient of `log_softmax`: :math:`\bar x = (\bar y - e^{y} \sum_j \bar y_j) / T`.
+    r"""Return the gradient of `log_softmax`: :math:`\bar x = (\bar y - e^{y} \sum_j \bar y_j) / \tau`.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def _log_softmax_backward(dy, y, temperature, out):
 
 @public
 def softmax_jacobian(x: ArrayLike, temperature: float = 1.0) -> NDArray:
-    r"""Return every partial derivative of `softmax`: :math:`J = (\operatorname{diag}(p) - p p^\top) / T`.
+    r"""Return every partial derivative of `softmax`: :math:`J = (\operatorname{diag}(p) - p p^\top) / \tau`.
 
     Parameters
     ----------
