@@ -1,0 +1,232 @@
+"""The built site in a real browser, opened as files, as from the offline zip."""
+
+import gzip
+import shutil
+import subprocess
+import sys
+import tomllib
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+import pytest
+from dlref_site.assets import fetch
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "build" / "html"
+TERMS = sorted((SITE / "terms").glob("*.html"))
+SCRIPTS = sorted((SITE / "gallery").glob("*/plot_*.html"))
+PHONE = {"viewport": {"width": 390, "height": 844}}
+LARGEST = 150_000  # bytes of a term page, gzip, without fonts and photographs
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+
+every_term = pytest.mark.parametrize("path", TERMS, ids=lambda path: path.stem)
+themes = pytest.mark.parametrize("theme", ["light", "dark"])
+
+
+@pytest.fixture(scope="session")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    assert program, "no Chromium: install Debian's package chromium, or Chrome"
+    assert TERMS, "no build/html: run `nox -s docs` first"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser, path, query="", **options):
+    """Open a page as a file, without a network; note what it complains about and what it asks for."""
+    context = browser.new_context(offline=True, **options)
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    page.complaints, page.requests = [], []
+    page.on("console", lambda m: page.complaints.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.goto(path.as_uri() + query)
+    yield page
+    context.close()
+
+
+# --- the checks: each returns what is wrong --------------------------------------------------------------------------
+
+
+def noise(page):
+    return page.complaints
+
+
+def outside(page):
+    return [url for url in page.requests if urlsplit(url).scheme not in ("file", "data", "blob")]
+
+
+def overflow(page):
+    """Return what makes the page wider than the screen."""
+    return page.evaluate("""() => {
+        const width = document.documentElement.clientWidth;
+        if (document.documentElement.scrollWidth <= width) return [];
+        const wide = [...document.body.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > width + 1);
+        return ["wider than the screen: " + wide.slice(-3).map(e => e.tagName + "." + e.className).join(", ")];
+    }""")
+
+
+def unreachable(page):
+    """Return the boxes that scroll sideways and that the Tab key does not reach."""
+    return page.evaluate("""() => [...document.body.querySelectorAll("*")]
+        .filter(e => ["auto", "scroll"].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1)
+        .filter(e => e.checkVisibility() && e.tabIndex < 0 && !e.querySelector("a, button, [tabindex='0']"))
+        .map(e => "no key scrolls " + e.tagName + "." + e.className)""")
+
+
+def heavy(page):
+    """Return the files of a page if they are too heavy together."""
+    sizes = {}
+    for url in set(page.requests):
+        path = Path(unquote(urlsplit(url).path))
+        if path.suffix not in (".woff2", ".jpg", ".webp", ".png"):
+            sizes[path.name] = len(gzip.compress(path.read_bytes()))
+    return [f"{sum(sizes.values())} bytes: {sizes}"] if sum(sizes.values()) > LARGEST else []
+
+
+def barriers(page):
+    """Return what axe-core calls a serious or critical barrier."""
+    page.add_script_tag(path=fetch(ROOT) / "axe-core" / "axe.min.js")
+    found = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{v['id']}: {v['help']}: {node['target']} {node['failureSummary']}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+        for node in v["nodes"]
+    ]
+
+
+def same_in_the_dark(page):
+    """Return what keeps its color when the reader turns the lights off with the button."""
+    colors = """() => Object.fromEntries(Object.entries({
+        paper: ["body", "backgroundColor"], text: ["article p", "color"], code: [".highlight .kn", "color"],
+        figure: ["svg[role=img] path[style*='--ink'], svg[role=img] use[style*='--ink']", "stroke"],
+    }).map(([name, [selector, property]]) => {
+        const element = document.querySelector(selector);
+        return [name, element ? getComputedStyle(element)[property] : "missing"];
+    }))"""
+    light = page.evaluate(colors)
+    while page.evaluate("document.body.dataset.theme") != "dark":
+        page.locator(".theme-toggle:visible").first.click()
+    dark = page.evaluate(colors)
+    return [f"{name}: {light[name]}" for name in light if light[name] == dark[name]]
+
+
+def unready_without_scripts(page):
+    needed = {"a definition": ".definition", "mathematics": ".katex-html", "code": ".highlight", "a figure": "figure svg"}
+    return [f"{name} is not there" for name, css in needed.items() if not page.locator(css).first.is_visible()]
+
+
+# --- every term page -------------------------------------------------------------------------------------------------
+
+
+@every_term
+def test_page_is_quiet_and_light(browser, path):
+    with opened(browser, path, color_scheme="light") as page:
+        assert noise(page) + outside(page) + heavy(page) == []
+        assert same_in_the_dark(page) == []
+
+
+@every_term
+def test_page_fits_a_phone(browser, path):
+    with opened(browser, path, **PHONE) as page:
+        assert overflow(page) + unreachable(page) + noise(page) == []
+
+
+@every_term
+def test_page_reads_without_scripts(browser, path):
+    with opened(browser, path, java_script_enabled=False) as page:
+        assert unready_without_scripts(page) == []
+
+
+@every_term
+def test_copied_code_runs(browser, path, tmp_path):
+    """Snippets and scripts run alone; the cells of a page run one after the other."""
+    with opened(browser, path, permissions=["clipboard-read", "clipboard-write"]) as page:
+
+        def copied(button):
+            page.evaluate("navigator.clipboard.writeText('')")
+            button.click()
+            page.wait_for_function("async () => await navigator.clipboard.readText() !== ''")
+            return page.evaluate("navigator.clipboard.readText()")
+
+        alone = [copied(b) for b in page.locator("button.copy-snippet:visible").all()]
+        cells = [copied(b) for b in page.locator(".cell_input button.copybtn").all()]
+    assert alone, "no code to copy"
+    for number, code in enumerate([*alone, "\n\n".join(cells)]):
+        file = tmp_path / f"copied{number}.py"
+        file.write_text(code, encoding="utf-8")
+        run = subprocess.run([sys.executable, file], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert run.returncode == 0, f"{code}\n{run.stderr}"
+
+
+# --- some pages ------------------------------------------------------------------------------------------------------
+
+
+@themes
+@pytest.mark.parametrize("path", [SITE / "index.html", *TERMS[:: len(TERMS) // 3 or 1][:3], *SCRIPTS[:1]], ids=lambda path: path.stem)
+def test_no_barriers(browser, path, theme):
+    with opened(browser, path, color_scheme=theme) as page:
+        assert barriers(page) == []
+
+
+@pytest.mark.parametrize("path", [SITE / "index.html", *SCRIPTS], ids=lambda path: path.stem)
+def test_other_pages_are_quiet_and_fit_a_phone(browser, path):
+    with opened(browser, path, **PHONE) as page:
+        assert noise(page) + outside(page) + overflow(page) + unreachable(page) == []
+
+
+def names_of_terms():
+    for term in tomllib.loads((ROOT / "docs" / "terms.toml").read_text("utf-8"))["term"]:
+        yield from (pytest.param(name, term["slug"], id=name) for name in (term["title"], *term.get("aliases", ())))
+
+
+@pytest.mark.parametrize(("name", "slug"), list(names_of_terms()))
+def test_search_finds_every_name(browser, name, slug):
+    with opened(browser, SITE / "search.html", f"?q={quote(name)}") as page:
+        first = page.locator("#search-results li a")
+        first.first.wait_for()
+        found = [link.get_attribute("href") for link in first.all()[:5]]
+        assert any(f"terms/{slug}.html" in href for href in found), found
+        assert noise(page) == []
+
+
+# --- the checks find what they are for -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "broken", "words"),
+    [
+        (noise, "<script>console.error('broken')</script>", "broken"),
+        (noise, "<script>nothing.at.all()</script>", "nothing is not defined"),
+        (outside, "<img src='https://example.org/x.png'>", "https://example.org/x.png"),
+        (outside, "<style>@import 'https://example.org/x.css';</style>", "https://example.org/x.css"),
+        (overflow, "<div class='wide' style='width: 1000px'>x</div>", "DIV.wide"),
+        (unreachable, "<div class='box' style='overflow-x: auto'><p style='width: 2000px'>x</p></div>", "DIV.box"),
+        (heavy, "<script src='heavy.js'></script>", "heavy.js"),
+        (barriers, "<button style='width: 9px'></button>", "button-name"),
+        (barriers, "<p style='color: #eee; background: #fff'>pale</p>", "color-contrast"),
+        (same_in_the_dark, "<style>body { background: #fff !important }</style>", "paper"),
+        (same_in_the_dark, "<style>.highlight .kn { color: #000 !important }</style>", "code"),
+        (same_in_the_dark, "<style>svg * { stroke: #000 !important }</style>", "figure"),
+        (unready_without_scripts, "<style>.katex-html { display: none }</style>", "mathematics"),
+    ],
+)
+def test_a_broken_page_is_found(browser, tmp_path, check, broken, words):
+    (tmp_path / "heavy.js").write_bytes(b"//" + bytes(range(33, 127)) * 10 + str([i**9 for i in range(60_000)]).encode())
+    broken = broken.replace("heavy.js", (tmp_path / "heavy.js").as_uri())
+    copy = tmp_path / "copy.html"
+    base = f'<base href="{TERMS[0].parent.as_uri()}/">'
+    text = TERMS[0].read_text("utf-8").replace("<head>", f"<head>{base}").replace("</article>", f"{broken}</article>")
+    copy.write_text(text, encoding="utf-8")
+    options = {"java_script_enabled": False} if check is unready_without_scripts else PHONE
+    with opened(browser, copy, **options) as page:
+        found = check(page)
+    assert any(words in problem for problem in found), found
