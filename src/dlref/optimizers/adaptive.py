@@ -207,7 +207,7 @@ def adam_eps_hat(
     weight_decay: float = 0.0,
     out: tuple[NDArray, AdamState] | None = None,
 ) -> Step:
-    r"""Take one step of Adam in the form with epsilon-hat: :math:`p \leftarrow p - \eta_t\, m / (\sqrt v + \hat\epsilon)`.
+    r"""Take one step of Adam with epsilon-hat: :math:`p \leftarrow p - \eta_t\, m / (\sqrt v + \hat\epsilon)`.
 
     Here :math:`\eta_t = \eta \sqrt{1 - \beta_2^t} / (1 - \beta_1^t)`, and epsilon joins the root before its bias is
     corrected. It is `adam` with an epsilon of :math:`\hat\epsilon / \sqrt{1 - \beta_2^t}`, at the defaults 32 times
