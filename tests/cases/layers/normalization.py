@@ -1,0 +1,312 @@
+"""Batch normalization in training and prediction."""
+
+import numpy as np
+import torch
+
+from dlref.layers import (
+    BatchStatistics,
+    batch_norm,
+    batch_norm_fold,
+    batch_norm_inference,
+    batch_statistics,
+    running_update,
+)
+from tests.bounds import Normwise
+from tests.cases import Bench, Case, Convention, Edge, Proof, Row
+from tests.oracles import from_torch
+
+nan = np.nan
+
+
+def torch_batch_norm(x, gamma, beta, eps=1e-5):
+    return torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
+
+
+def torch_inference(x, gamma, beta, mean, var, eps=1e-5):
+    return torch.nn.functional.batch_norm(x, mean, var, gamma, beta, training=False, eps=eps)
+
+
+def torch_inference_written_out(x, gamma, beta, mean, var, eps=1e-5):
+    # PyTorch has no gradient for the statistics, so that autograd is given the formula.
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    mean, var, gamma, beta = (v.reshape(shape) for v in (mean, var, gamma, beta))
+    return (x - mean) / torch.sqrt(var + eps) * gamma + beta
+
+
+def torch_running(mean, var, x, momentum=0.1):
+    mean, var = mean.clone(), var.clone()
+    torch.nn.functional.batch_norm(x, mean, var, training=True, momentum=momentum)
+    return mean, var
+
+
+def onnx_inference(x, gamma, beta, mean, var, eps=1e-5):
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    values = {"x": x, "gamma": gamma, "beta": beta, "mean": mean, "var": var}
+    info = [onnx.helper.make_tensor_value_info(k, onnx.TensorProto.DOUBLE, v.shape) for k, v in values.items()]
+    node = onnx.helper.make_node("BatchNormalization", list(values), ["y"], epsilon=eps)
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.DOUBLE, x.shape)
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", info, [result]))
+    return ReferenceEvaluator(model).run(None, values)[0]
+
+
+def affine(rng, channels):
+    return rng.normal(size=channels), rng.normal(size=channels)
+
+
+def images(rng, mean=0.0):
+    return rng.normal(size=(5, 3, 7, 4)) + mean, *affine(rng, 3)
+
+
+def statistics(rng, channels):
+    return rng.normal(size=channels), rng.uniform(0.2, 3, size=channels)
+
+
+def long_batch(rng, length, mean):
+    return rng.normal(size=(length, 2)) + mean, *affine(rng, 2)
+
+
+def condition(x, *_):
+    axes = (0, *range(2, x.ndim))
+    return max(1.0, float(np.max(np.abs(x.mean(axes)) / x.std(axes))))
+
+
+def gradient_condition(x, *rest):
+    # A large mean is subtracted from values of which the gradient of gamma sums m with random signs.
+    subtracted = condition(x, *rest)
+    return subtracted * np.sqrt(per_channel(x)) if subtracted > 1 else 1.0
+
+
+def per_channel(x, *_):
+    return x.size // x.shape[1]
+
+
+SWEEP = {f"{n:,} values per channel": (lambda rng, dtype, n=n: long_batch(rng, n, 0.0)) for n in (7, 1000, 100_000)} | {
+    "1,000 values per channel, mean 1e4": lambda rng, dtype: long_batch(rng, 1000, 1e4)
+}
+BOUND = Normwise(per_channel, condition)
+
+CASES = [
+    Case(
+        batch_norm,
+        images,
+        "torch.nn.functional.batch_norm",
+        from_torch(torch_batch_norm),
+        sweep=SWEEP,
+        bound=BOUND,
+        gradient_bound=Normwise(per_channel, gradient_condition),
+        refuses=[
+            (([1.0], [1.0], [1.0]), {}, ValueError, "x: expected at least 2 dimensions, got 1"),
+            (([[1.0, 2.0]], [1.0], [1.0, 2.0]), {}, ValueError, r"gamma: expected shape \(2,\), got \(1,\)"),
+            (([[1.0]], [1.0], [1.0]), {"eps": 0}, ValueError, r"eps: expected a number in \(0, inf\], got 0"),
+        ],
+    ),
+    Case(
+        batch_norm,
+        lambda rng: (rng.normal(size=(6, 5)), *affine(rng, 5)),
+        "torch.nn.functional.batch_norm",
+        from_torch(torch_batch_norm),
+        bound=BOUND,
+        kwargs={"eps": 0.01},
+        label="(N, C), eps = 0.01",
+    ),
+    Case(
+        batch_norm_inference,
+        lambda rng: (rng.normal(size=(5, 3, 7, 4)), *affine(rng, 3), *statistics(rng, 3)),
+        "torch.nn.functional.batch_norm",
+        from_torch(torch_inference),
+        bound=Normwise(per_channel),
+        gradient=torch_inference_written_out,
+        refuses=[
+            (([[1.0]], [1.0], [1.0], [1.0], [1.0, 2.0]), {}, ValueError, r"var: expected shape \(1,\), got \(2,\)"),
+        ],
+    ),
+    Case(
+        batch_norm_inference,
+        lambda rng: (rng.normal(size=(6, 5)), *affine(rng, 5), *statistics(rng, 5)),
+        "onnx.reference BatchNormalization",
+        onnx_inference,
+        bound=Normwise(per_channel),
+        gradient=torch_inference_written_out,
+        kwargs={"eps": 2.0**-10},  # ONNX keeps epsilon in float32
+        label="(N, C)",
+    ),
+    Case(
+        batch_statistics,
+        lambda rng: (rng.normal(size=(5, 3, 7)) + 2,),
+        "numpy.mean and numpy.var in float64",
+        lambda x: (x.mean((0, *range(2, x.ndim))), x.var((0, *range(2, x.ndim)))),
+        sweep={"1,000 values per channel, mean 1e4": lambda rng, dtype: (rng.normal(size=(1000, 2)) + 1e4,)},
+        bound=Normwise(per_channel, condition),
+        refuses=[((np.zeros((0, 3)),), {}, ValueError, "x: expected at least one value per channel")],
+    ),
+    Case(
+        running_update,
+        lambda rng: (*statistics(rng, 3), rng.normal(size=(5, 3, 7))),
+        "torch.nn.functional.batch_norm",
+        lambda mean, var, x, momentum=0.1: from_torch(torch_running)(mean, var, x, momentum=momentum),
+        kwargs={"momentum": 0.3},
+        refuses=[
+            (([0.0], [1.0], [[1.0]]), {}, ValueError, "x: expected at least two values per channel"),
+            (([0.0], [1.0], [[1.0], [2.0]]), {"momentum": 2}, ValueError, r"momentum: expected a number in \[0, 1\]"),
+        ],
+    ),
+]
+
+
+def folded(dtype):
+    """A dense layer and a normalization, against the folded layer; and a convolution, in torch."""
+    rng = np.random.default_rng(5)
+    gamma, beta, mean = rng.normal(size=(3, 4)).astype(dtype)
+    var = rng.uniform(0.2, 3, size=4).astype(dtype)
+    w, b = rng.normal(size=(4, 3, 2, 5)).astype(dtype), rng.normal(size=4).astype(dtype)
+    x = rng.normal(size=(2, 3, 9, 11))
+    got = batch_norm_fold(w, b, gamma, beta, mean, var)
+    wide = [torch.from_numpy(v.astype(np.float64)) for v in (w, b, mean, var, gamma, beta, got.w, got.b)]
+    plain = torch.nn.functional.conv2d(torch.from_numpy(x), wide[0], wide[1])
+    want = torch.nn.functional.batch_norm(plain, *wide[2:6]).numpy()
+    have = torch.nn.functional.conv2d(torch.from_numpy(x), wide[6], wide[7]).numpy()
+    return abs(have - want).max() / abs(want).max(), want.size
+
+
+PROOFS = [
+    Proof(
+        [batch_norm_fold],
+        "torch conv2d then batch_norm",
+        "a convolution of 4 x 3 x 2 x 5 weights on an input of shape (2, 3, 9, 11)",
+        "normwise",
+        {name: 18 * float(np.finfo(name).eps) for name in ("float32", "float64")},
+        folded,
+    ),
+]
+
+column = [[1.0], [2.0], [3.0], [4.0]]
+EDGES = [
+    Edge(batch_norm, ([[5.0]], [2.0], [3.0]), [[3.0]], "one value per channel: its variance is 0; PyTorch refuses"),
+    Edge(batch_norm, ([[5.0], [5.0]], [2.0], [3.0]), [[3.0], [3.0]], "a constant channel becomes beta"),
+    Edge(batch_norm, ([[nan], [1.0]], [1.0], [0.0]), [[nan], [nan]], "NaN reaches its whole channel, and no other"),
+    Edge(batch_norm, (np.zeros((0, 1)), [1.0], [0.0]), np.zeros((0, 1)), "an empty batch", input="shape (0, 1)"),
+    Edge(
+        running_update,
+        ([0.0], [1.0], column),
+        BatchStatistics(np.array([2.5]), np.array([5 / 3])),
+        "momentum 1: the batch alone, its variance unbiased",
+        kwargs={"momentum": 1.0},
+        input="0, 1, column 1, 2, 3, 4",
+        output="2.5, 1.6667",
+    ),
+    Edge(batch_norm_inference, ([[nan]], [1.0], [0.0], [0.0], [1.0]), [[nan]], "NaN stays where it is"),
+]
+
+
+def torch_running_variance():
+    layer = torch.nn.BatchNorm1d(1, momentum=1.0)
+    layer(torch.tensor(column))
+    return float(layer.running_var)
+
+
+def keras_running_variance():
+    import keras
+
+    layer = keras.layers.BatchNormalization(momentum=0.0)
+    layer(np.array(column, np.float32), training=True)
+    return float(layer.moving_variance.value[0])
+
+
+def torch_momentum():
+    layer = torch.nn.BatchNorm1d(1)
+    layer(torch.tensor(column))
+    return float(layer.running_mean)
+
+
+def keras_momentum():
+    import keras
+
+    layer = keras.layers.BatchNormalization(momentum=0.1)
+    layer(np.array(column, np.float32), training=True)
+    return float(layer.moving_mean.value[0])
+
+
+def dlref_momentum():
+    return float(running_update([0.0], [1.0], column).mean[0])
+
+
+CONVENTIONS = [
+    Convention(
+        "batch-normalization",
+        "batch-norm-running-variance",
+        "Which variance is stored",
+        "the running variance after one batch 1, 2, 3, 4 that replaces it whole",
+        [
+            Row(
+                "dlref",
+                "unbiased: divides by $m - 1$",
+                "1.6667",
+                lambda: running_update([0.0], [1.0], column, momentum=1.0).var[0],
+                "{:.4f}",
+                "dlref",
+            ),
+            Row("PyTorch", "unbiased: divides by $m - 1$", "1.6667", torch_running_variance, "{:.4f}", "torch"),
+            Row("Keras", "biased: divides by $m$", "1.2500", keras_running_variance, "{:.4f}", "keras"),
+            Row(
+                "the paper",
+                "unbiased",
+                "1.6667",
+                source="{cite:t}`ioffe2015batch`, algorithm 2, step 10",
+            ),
+        ],
+    ),
+    Convention(
+        "batch-normalization",
+        "batch-norm-momentum",
+        "Whose weight momentum is",
+        "the running mean after one batch 1, 2, 3, 4 with momentum 0.1, starting at 0",
+        [
+            Row("dlref", "momentum weighs the new value", "0.25", dlref_momentum, "{:.2f}", "dlref"),
+            Row("PyTorch", "momentum weighs the new value", "0.25", torch_momentum, "{:.2f}", "torch"),
+            Row("Keras", "momentum weighs the old value", "2.25", keras_momentum, "{:.2f}", "keras"),
+        ],
+    ),
+]
+
+
+def thunks(dtype):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32, 64, 28, 28)).astype(dtype)
+    gamma, beta = rng.normal(size=(2, 64)).astype(dtype)
+    tensors = [torch.from_numpy(v) for v in (x, gamma, beta)]
+    return lambda: batch_norm(x, gamma, beta), lambda: torch_batch_norm(*tensors)
+
+
+def backward_thunks(dtype):
+    from dlref.layers import batch_norm_backward
+
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(2, 32, 64, 28, 28)).astype(dtype)
+    gamma, beta = rng.normal(size=(2, 64)).astype(dtype)
+    tx, tdy, tg, tb = (torch.from_numpy(v) for v in (x, dy, gamma, beta))
+    _, mean, inverse = torch.native_batch_norm(tx, tg, tb, None, None, True, 0.1, 1e-5)
+
+    def peer():
+        return torch.ops.aten.native_batch_norm_backward(
+            tdy, tx, tg, None, None, mean, inverse, True, 1e-5, [True, True, True]
+        )
+
+    return lambda: batch_norm_backward(dy, x, gamma, beta), peer
+
+
+def inference_thunks(dtype):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32, 64, 28, 28)).astype(dtype)
+    gamma, beta, mean = rng.normal(size=(3, 64)).astype(dtype)
+    var = rng.uniform(0.5, 2, size=64).astype(dtype)
+    tensors = [torch.from_numpy(v) for v in (x, gamma, beta, mean, var)]
+    return lambda: batch_norm_inference(x, gamma, beta, mean, var), lambda: torch_inference(*tensors)
+
+
+BENCH = [
+    Bench("layers.batch_norm", "torch.nn.functional.batch_norm", "32 x 64 x 28 x 28", thunks, aim=3.0),
+    Bench("layers.batch_norm_backward", "torch's native_batch_norm_backward", "32 x 64 x 28 x 28", backward_thunks),
+    Bench("layers.batch_norm_inference", "torch.nn.functional.batch_norm", "32 x 64 x 28 x 28", inference_thunks),
+]
