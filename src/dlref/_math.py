@@ -244,8 +244,7 @@ def _elementary(plain):
         def choose(x):
             if x == types.float32:
                 return lambda x: compiled(x, _FLOAT32)
-            if x == types.float64:
-                return lambda x: compiled(x, _FLOAT64)
+            return (lambda x: compiled(x, _FLOAT64)) if x == types.float64 else None
 
         function.__name__, function.__qualname__, function.__doc__ = body.__name__, body.__qualname__, body.__doc__
         if config.DISABLE_JIT:
@@ -269,7 +268,7 @@ def _reduce(x, rest, c):
     rounded = (x + rest) * c.log2_e + c.magic
     k = rounded - c.magic
     r = ((x - k * c.ln2_high) + rest) - k * c.ln2_low
-    return _bits(rounded) - _bits(c.magic), r
+    return _narrow(_bits(rounded) - _bits(c.magic), x), r
 
 
 @_inline
