@@ -5,7 +5,6 @@ missing, the page warns, and so the build fails; with DLREF_UNMEASURED=1 it says
 """
 
 import re
-from itertools import groupby
 from pathlib import Path
 
 from docutils import nodes
@@ -174,37 +173,52 @@ def shown_function(row):
 
 
 def ledger_table(rows):
-    """Return the ledger with one line for each judgment and one column for each type."""
+    """Return the ledger with one line for each judgment, in the order of the rows; the numbers first."""
     types = sorted({row["dtype"] for row in rows})
+    judgments = {}
+    for row in rows:
+        judgments.setdefault((shown_function(row), _against(row)), {})[row["dtype"]] = row
+    checked = any(row.get("gradcheck") is not None for row in rows)
     lines = []
-    for (function, oracle, over), group in groupby(sorted(rows, key=_judgment), _judgment):
-        by_type = {row["dtype"]: row for row in group}
-        cells = [verdict(by_type[t]) if t in by_type else "" for t in types]
-        lines.append([[nodes.literal("", function.rpartition(".")[2])], oracle, over, *cells])
-    return table(["function", "against", "over", *types], lines, "ledger")
+    for (function, against), by_type in judgments.items():
+        errors = [verdict(by_type[t]) if t in by_type else "" for t in types]
+        differences = [_finite_differences(by_type.values())] if checked else []
+        lines.append([[nodes.literal("", function.rpartition(".")[2])], *errors, *differences, against])
+    head = ["function", *types, *(["finite differences"] if checked else []), "against"]
+    return table(head, lines, "ledger")
 
 
-def _judgment(row):
-    label = f"{row['label']}: " if row.get("label") else ""
-    return shown_function(row), row["oracle"], f"{row['count']:,} values: {label}{row['range']}"
+def _against(row):
+    """Name the oracle, how the distance is measured where the number does not say it, how many values and which.
+
+    A label that only repeats the range is left out.
+    """
+    measure = "" if row["measure"] in {"exact", "ULP"} else f", {row['measure']}"
+    label = row.get("label", "")
+    words = f"{label}: {row['range']}" if label and row["range"] not in label else row["range"]
+    return f"{row['oracle']}{measure}; {row['count']:,} values: {words}"
+
+
+def _finite_differences(rows):
+    checks = [row["gradcheck"] for row in rows if row.get("gradcheck") is not None]
+    return short(max(checks), 1) if checks else ""
+
+
+def short(value, digits=2):
+    """Write a number with few digits: ``1.8e-6``."""
+    return re.sub(r"e([+-])0*", lambda e: f"e{e[1].strip('+')}", f"{value:.{digits}g}")
 
 
 def verdict(row):
-    """Return an error beside its bound, in words: ``1.13 ULP of 4``."""
+    """Return an error beside its bound, in words: ``1.13 of 4 ULP``."""
     error, bound, measure = row["error"], row["bound"], row["measure"]
     if measure == "exact":
-        text = "bit for bit" if error == 0 else f"{error:g} values differ"
-    elif measure == "ULP":
-        text = f"{error:.2f} ULP of {bound:g}"
-    elif measure == "relative" and bound == 1:
-        text = f"{error:.2f} of the bound 4ε(1 + condition)"
-    elif bound == 0 and error == 0:
-        text = f"no difference, {measure}"
-    else:
-        text = f"{error:.2g} of {bound:.2g}, {measure}"
-    if row.get("gradcheck") is not None:
-        text += f"; finite differences {row['gradcheck']:.1g}"
-    return text
+        return "bit for bit" if error == 0 else f"{error:g} values differ"
+    if measure == "ULP":
+        return f"{error:.2f} of {bound:g} ULP"
+    if error == bound == 0:
+        return "no difference"
+    return f"{short(error)} of {short(bound)}"
 
 
 PACKAGES = {"numpy": "NumPy", "numba": "Numba", "torch": "PyTorch", "scipy": "SciPy", "keras": "Keras", "onnx": "ONNX"}
@@ -221,7 +235,8 @@ def circumstances(ledger, rows):
         if name in {"numpy", "numba"} or name in oracles
     ]
     tools = ", ".join([f"Python {ledger['python']}", *versions])
-    return f"Worst error of bound. dlref {ledger['dlref']}, {tools}; {ledger['cpu']}; {ledger['date']}."
+    measured_with = f"dlref {ledger['dlref']}, {tools}; {ledger['cpu']}; {ledger['date']}"
+    return f"Each cell is the worst error, of its bound. {measured_with}."
 
 
 class Cost(Piece):

@@ -100,8 +100,9 @@ class LocalReferences(SphinxPostTransform):
         if not places:
             return
         domain = self.env.get_domain("cite")
+        # In the order of the page of all sources.
         known = {citation.key: citation for citation in domain.citations}
-        cited = [key for key in facts_of(self.env, self.env.docname).cited if key in known]
+        cited = [key for key in known if key in facts_of(self.env, self.env.docname).cited]
         for place in places:
             place.replace_self(self._list([known[key] for key in cited], domain.backend) if cited else [])
         anchors = {known[key].citation_id: key for key in cited}
@@ -112,7 +113,7 @@ class LocalReferences(SphinxPostTransform):
 
     def _list(self, citations, backend):
         items = nodes.bullet_list(classes=["references"])
-        for citation in sorted(citations, key=lambda c: c.formatted_entry.text.render_as("plaintext").lower()):
+        for citation in citations:
             text = nodes.paragraph("", "", *citation.formatted_entry.text.render(backend))
             items += nodes.list_item("", text, ids=[f"ref-{citation.key}"])
         return [nodes.rubric("", "References"), items]

@@ -7,15 +7,26 @@ has succeeded: snippets/, terms.json, verification.json, verification.csv and, l
 import csv
 import io
 import json
+import posixpath
 import zipfile
 from pathlib import Path
 
 from digest import package_digest
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
-from .apparatus import NOT_MEASURED, Conventions, Measured, circumstances, covered, ledger_table, verdict
+from .apparatus import (
+    NOT_MEASURED,
+    Conventions,
+    Measured,
+    circumstances,
+    covered,
+    ledger_table,
+    shown_function,
+    verdict,
+)
 from .facts import Piece, all_facts, measured, package_of, root_of, slug_of, terms_of
 from .markup import link_to_page, link_to_term, list_of, words
 
@@ -44,8 +55,12 @@ class AllTerms(Piece):
     def _by_family(self, terms):
         for family in sorted({term.family for term in terms}):
             links = [link_to_term(self.env, term.slug, term.title) for term in terms if term.family == family]
-            yield nodes.rubric("", family)
+            yield nodes.rubric("", "", self._family(family))
             yield nodes.paragraph("", "", *list_of(links, " · "), classes=["term-list"])
+
+    def _family(self, family):
+        page = f"families/{family}"
+        return link_to_page(self.env, f"/{page}") if page in self.env.found_docs else nodes.Text(family)
 
     def _by_letter(self, terms):
         names = [(term.title, term, False) for term in terms]
@@ -110,7 +125,16 @@ class GatherMisstatements(SphinxPostTransform):
             for box in self.env.get_doctree(docname).findall(_is_misstatement):
                 copy = box.deepcopy()
                 copy["ids"] = []
+                for link in copy.findall(addnodes.pending_xref):
+                    self._move(link)
                 yield copy
+
+    def _move(self, link):
+        """Let a link start here: Sphinx resolves it from the page that it was written on."""
+        if link.get("reftype") == "doc" and not link["reftarget"].startswith("/"):
+            folder = posixpath.dirname(link["refdoc"])
+            link["reftarget"] = "/" + posixpath.normpath(posixpath.join(folder, link["reftarget"]))
+        link["refdoc"] = self.env.docname
 
 
 def _is_misstatement(node):
@@ -136,7 +160,7 @@ class Verification(Measured):
         for family in self.package.families():
             own = [row for row in rows if row["function"].startswith(f"{family}.")]
             if own:
-                found += [nodes.rubric("", family), ledger_table(own)]
+                found += [nodes.rubric("", family), ledger_table(sorted(own, key=shown_function))]
         return found
 
 
@@ -166,7 +190,9 @@ def write_files(app, error):
     write_folder(out / "snippets", snippets)
     ledger = measured(env, "ledger", note=False)
     terms = list(terms_json(env, ledger))
-    write(out / "terms.json", json.dumps({"dlref": app.config.release, "terms": terms}, indent=1, ensure_ascii=False))
+    # The equations use the site's own TeX commands; who reads them elsewhere needs these.
+    whole = {"dlref": app.config.release, "macros": getattr(app.config, "katex_macros", {}), "terms": terms}
+    write(out / "terms.json", json.dumps(whole, indent=1, ensure_ascii=False))
     if ledger is not None and not app.config.dlref_unmeasured:
         write(out / "verification.json", json.dumps(ledger, indent=1, ensure_ascii=False))
         write(out / "verification.csv", ledger_csv(ledger))

@@ -5,6 +5,7 @@ is read again. Also here, because all pieces need them: where the project's file
 """
 
 import functools
+import hashlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -144,6 +145,14 @@ class Piece(SphinxDirective):
         return found
 
 
+def extension_digest():
+    """Return the hash of the site's own extension: when it changes, every page is read again."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
 def purge(app, env, docname):
     all_facts(env).pop(docname, None)
 
@@ -155,6 +164,7 @@ def merge(app, env, docnames, other):
 
 def setup(app):
     app.add_config_value("dlref_project", str(app.confdir), "", [str])
+    app.add_config_value("dlref_extension", extension_digest(), "env", [str])
     # Where the tests cannot run (a hosting service, say) the pages say so instead of failing.
     app.add_config_value("dlref_unmeasured", os.environ.get("DLREF_UNMEASURED") == "1", "env", [bool])
     app.connect("env-purge-doc", purge)

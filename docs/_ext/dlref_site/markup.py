@@ -18,12 +18,11 @@ def link_to_term(env, slug, text=None):
     return link_to_page(env, f"/terms/{slug}", label)
 
 
-def link_to_page(env, target, label):
-    """Return a link to a page of the site, checked when the site is complete."""
-    if isinstance(label, str):
-        label = nodes.inline("", label)
+def link_to_page(env, target, label=None):
+    """Return a link to a page, checked when the site is complete; without a label it shows the page's title."""
     address = {"refdomain": "std", "reftype": "doc", "reftarget": target, "refdoc": env.docname}
-    return addnodes.pending_xref("", label, refexplicit=True, refwarn=True, **address)
+    text = label if isinstance(label, nodes.Node) else nodes.inline("", label or target)
+    return addnodes.pending_xref("", text, refexplicit=label is not None, refwarn=True, **address)
 
 
 def list_of(items, separator=", "):
