@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent
+FAMILIES = "activations losses optimizers schedules layers metrics data autodiff training models".split()
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 
 from digest import package_digest  # noqa: E402 - found through the line above
@@ -51,6 +52,7 @@ exclude_patterns = [
     "_ext",
     "_static",
     "_templates",
+    "decisions",  # for developers
     "gallery/**/*.ipynb",  # for download; myst-nb would run each script a second time
     "gallery/**/GALLERY_HEADER.rst",
 ]
@@ -73,7 +75,6 @@ nb_ipywidgets_js = {}  # they would come from another host
 # --- mathematics -----------------------------------------------------------------------------------------------------
 
 html_math_renderer = "katex"
-katex_root = str(ROOT)
 # The site's own TeX commands, in docs/notation.md; everything else is plain LaTeX.
 katex_macros = {
     r"\R": r"\mathbb{R}",
@@ -108,6 +109,7 @@ sphinx_gallery_conf = {
     "reset_modules": ("dlref_site.figures.reset",),
     "capture_repr": (),
     "backreferences_dir": None,
+    "subsection_order": [f"../gallery/{family}" for family in FAMILIES],
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     "download_all_examples": False,
@@ -132,7 +134,7 @@ bibtex_reference_style = "author_year"
 
 html_theme = "furo"
 html_title = f"dlref {release}"
-# build/assets: KaTeX's style sheet and fonts, and the figures' colors, written when the build begins.
+# build/assets: KaTeX, typefaces and the figures' colors, put there when the build begins.
 (ROOT / "build" / "assets").mkdir(parents=True, exist_ok=True)
 html_static_path = ["docs/_static", "build/assets"]
 html_css_files = ["dlref.css"]
@@ -142,7 +144,7 @@ html_show_sourcelink = False
 html_show_sphinx = True
 html_domain_indices = False
 pygments_style = "a11y-high-contrast-light"
-pygments_dark_style = "a11y-high-contrast-dark"
+pygments_dark_style = "github-dark"
 html_theme_options = {
     "light_css_variables": {
         "color-brand-primary": "#1f5673",

@@ -11,6 +11,8 @@ changed, the .md5 is taken away first.
 The keys are those of `keys`. A file of dlref that a page depends on is noted, too, so that Sphinx reads the page anew.
 """
 
+import contextlib
+import importlib.metadata
 import json
 import multiprocessing
 import time
@@ -58,7 +60,7 @@ def code_of(notebook):
 def note_files(app, docname, source):
     """Let a page depend on the files of dlref behind its cells and behind its term's functions."""
     paths = set()
-    if "{code-cell}" in source[0] and not app.env.doc2path(docname).endswith(".rst"):
+    if "{code-cell}" in source[0] and Path(app.env.doc2path(docname)).suffix == ".md":
         paths |= _paths_of_code(app, source[0])
     if docname.startswith("terms/"):
         term = read_terms(Path(app.srcdir, "terms.toml")).get(docname.removeprefix("terms/"))
@@ -100,7 +102,7 @@ def run_pages(app, env, docnames):
 
 
 def _cached_key(cache, notebook):
-    """Return the key of the cached run; forget a run whose key is not of our making."""
+    """Return the key of a page's cached run; an ordinary kernel leaves none."""
     try:
         record = cache.match_cache_notebook(notebook)
     except KeyError:
@@ -130,10 +132,8 @@ def _run_all(app, cache, todo, timeout):
 
 
 def _forget(cache, notebook):
-    try:
+    with contextlib.suppress(KeyError):
         cache.remove_cache(cache.match_cache_notebook(notebook).pk)
-    except KeyError:
-        pass
 
 
 def warm_context():
@@ -206,8 +206,6 @@ def remember_scripts(app, error):
 
 def note_versions(app, config):
     """A new NumPy changes outputs but no file: let every page be read again."""
-    import importlib.metadata
-
     config.dlref_versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in SHOWN_VERSIONS)
 
 

@@ -1,9 +1,9 @@
 """What a page or a script depends on: the modules of dlref that define the names it uses, and what those use.
 
 The answer comes from the sources alone. ``from dlref.activations import relu`` is the topic module whose ``__all__``
-has ``relu``; ``dlref.activations.relu(...)`` and every alias of it likewise; a family passed on as a whole is all of its
-modules. A general import graph sees only the family here, whose ``__init__`` gathers its topics at run time, so this
-module follows the imports itself. What it cannot resolve is the whole package: run too often, never too seldom.
+has ``relu``; ``dlref.activations.relu(...)`` and every alias of it likewise; a family passed on as a whole is all of
+its modules. A general import graph sees only the family here, whose ``__init__`` gathers its topics at run time, so
+this module follows the imports itself. What it cannot resolve is the whole package: run too often, never too seldom.
 """
 
 import ast
@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import platform
 import re
+import sys
 from pathlib import Path
 
 PACKAGE = "dlref"
@@ -27,15 +28,13 @@ class Keys:
     def __init__(self, source_root):
         self.root = Path(source_root).resolve()
         self.files = {_module_name(self.root, path): path for path in sorted((self.root / PACKAGE).rglob("*.py"))}
-        self._distributions = importlib.metadata.packages_distributions()
 
     def key(self, code):
         """Return a fingerprint that changes when, and only when, something changes that ``code`` uses."""
         modules, others = self.uses(code)
         parts = [platform.python_version()]
         parts += [f"{name} {self._digest(name)}" for name in sorted(modules)]
-        names = {name for other in others for name in self._distributions.get(other, [])}
-        parts += [f"{name}=={importlib.metadata.version(name)}" for name in sorted(names)]
+        parts += [version for other in sorted(others) for version in versions(other)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def paths(self, code):
@@ -161,10 +160,9 @@ class Names(ast.NodeVisitor):
         while isinstance(node, ast.Attribute):
             chain.append(node.attr)
             node = node.value
-        if isinstance(node, ast.Name):
-            if node.id in self._aliases:
-                self.dotted.add(".".join([self._aliases[node.id], *reversed(chain)]))
-                return
+        if isinstance(node, ast.Name) and node.id in self._aliases:
+            self.dotted.add(".".join([self._aliases[node.id], *reversed(chain)]))
+            return
         self.dynamic |= not DYNAMIC.isdisjoint(chain)
         self.visit(node)
 
@@ -172,6 +170,22 @@ class Names(ast.NodeVisitor):
         if node.id in self._aliases:
             self.dotted.add(self._aliases[node.id])
         self.dynamic |= node.id in DYNAMIC
+
+
+@functools.cache
+def versions(module):
+    """Return the names and versions of the distributions that a top-level module comes from."""
+    if module in sys.stdlib_module_names:
+        return []
+    try:
+        return [f"{module}=={importlib.metadata.version(module)}"]
+    except importlib.metadata.PackageNotFoundError:  # sklearn is scikit-learn
+        return [f"{name}=={importlib.metadata.version(name)}" for name in sorted(_distributions().get(module, []))]
+
+
+@functools.cache
+def _distributions():
+    return importlib.metadata.packages_distributions()  # takes a second
 
 
 def _module_name(root, path):

