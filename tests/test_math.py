@@ -2,6 +2,7 @@
 
 import math
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -194,6 +195,7 @@ def test_without_compiling():
     )
 
 
+@pytest.mark.skipif(platform.machine().lower() not in {"x86_64", "amd64"}, reason="names an x86 processor")
 def test_without_fused_multiply_add():
     # A processor of 2008: every product rounds before it is added, and nothing may rest on the fused form.
     run(

@@ -21,6 +21,7 @@ __all__ = ["erf", "erfc", "exp", "expm1", "log", "log1p", "maximum", "minimum", 
 # Contraction (a * b + c rounded once) may help; nothing below needs it. Reassociation would delete the rounding
 # constants, so it must stay off. LLVM inlines the bodies whatever their size: a call would not vectorize.
 _OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
+# Nor does Python call them, and wrapping sixty constants for it took most of the time to compile.
 _inline = njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 
 
@@ -28,12 +29,12 @@ class _Constants(NamedTuple):
     """What a body needs in the width it computes in, so that nothing is promoted to float64."""
 
     zero: float
-    one: float
     quarter: float
+    half: float
+    one: float
+    two: float
     infinity: float
     nan: float
-    half: float
-    two: float
     magic: float  # 1.5 * 2**(bits of the fraction): adding it rounds to an integer, kept in the low bits
     fraction: int  # bits of the fraction
     sign: int  # the sign bit
@@ -70,12 +71,12 @@ def _constants(dtype, **values):
 _FLOAT32 = _constants(
     np.float32,
     zero=0.0,
-    one=1.0,
     quarter=0.25,
+    half=0.5,
+    one=1.0,
+    two=2.0,
     infinity=math.inf,
     nan=math.nan,
-    half=0.5,
-    two=2.0,
     magic=1.5 * 2.0**23,
     fraction=23,
     sign=-(2**31),
@@ -105,12 +106,12 @@ _FLOAT32 = _constants(
 _FLOAT64 = _constants(
     np.float64,
     zero=0.0,
-    one=1.0,
     quarter=0.25,
+    half=0.5,
+    one=1.0,
+    two=2.0,
     infinity=math.inf,
     nan=math.nan,
-    half=0.5,
-    two=2.0,
     magic=1.5 * 2.0**52,
     fraction=52,
     sign=-(2**63),
@@ -265,6 +266,7 @@ def _power_of_two(k, c):
 @_inline
 def _reduce(x, rest, c):
     """k and r with x + rest = k ln 2 + r and |r| <= ln(2) / 2."""
+    # The sum has no digits after the point: k as a float is the sum less the magic number, as an integer its low bits.
     rounded = (x + rest) * c.log2_e + c.magic
     k = rounded - c.magic
     r = ((x - k * c.ln2_high) + rest) - k * c.ln2_low
@@ -344,8 +346,8 @@ def expm1(x, c):
 @_elementary(np.tanh)
 def tanh(x, c):
     """Hyperbolic tangent."""
-    p = expm1(-c.two * abs(x))
-    return _copy_sign(-p / (c.two + p), x, c)
+    m = expm1(-c.two * abs(x))
+    return _copy_sign(-m / (c.two + m), x, c)
 
 
 @_elementary(np.log)
