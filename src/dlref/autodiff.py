@@ -241,6 +241,13 @@ def _rule(call):
     return inspect.unwrap(backward), takes_y, "wanted" in parameters, count
 
 
+def _operator(name, reflected=False):
+    def method(self, other):
+        return self._record(globals()[name], (other, self) if reflected else (self, other), {})
+
+    return method
+
+
 class _Traced:
     """An array with a history. Arithmetic and NumPy's functions on it are noted, if this module has their rule."""
 
@@ -253,7 +260,7 @@ class _Traced:
 
     def _record(self, call, args, kwargs):
         tape, (backward, takes_y, takes_wanted, count) = self._tape, _rule(call)
-        values, inputs = list(args), []
+        values, inputs, wanted = list(args), [], [False] * len(args)
         for position, argument in enumerate(args):
             if type(argument) is _Traced:
                 if position >= count:
@@ -261,13 +268,13 @@ class _Traced:
                     raise TypeError(f"{call.__name__}: {name} is a constant here; pass x.value")
                 if argument._tape is not tape or tape.ended:
                     raise TypeError(f"{call.__name__}: an argument was traced by another pass (x.value is the array)")
-                values[position] = argument.value
+                values[position], wanted[position] = argument.value, True
                 inputs.append((position, argument._slot))
         y = call.__wrapped__(*values, **kwargs)
         if takes_y:
             kwargs = {**kwargs, "y": y}
         if takes_wanted:
-            kwargs = {**kwargs, "wanted": [type(argument) is _Traced for argument in args]}
+            kwargs = {**kwargs, "wanted": wanted}
         if not isinstance(y, tuple):
             result = _Traced(y, tape)
             tape.records.append((backward, values, kwargs, inputs, result._slot))
@@ -301,38 +308,12 @@ class _Traced:
     def __repr__(self):
         return f"traced({self.value!r})"
 
-    def __add__(self, other):
-        return _add(self, other)
-
-    def __radd__(self, other):
-        return _add(other, self)
-
-    def __sub__(self, other):
-        return _subtract(self, other)
-
-    def __rsub__(self, other):
-        return _subtract(other, self)
-
-    def __mul__(self, other):
-        return _multiply(self, other)
-
-    def __rmul__(self, other):
-        return _multiply(other, self)
-
-    def __truediv__(self, other):
-        return _divide(self, other)
-
-    def __rtruediv__(self, other):
-        return _divide(other, self)
-
-    def __matmul__(self, other):
-        return _matmul(self, other)
-
-    def __rmatmul__(self, other):
-        return _matmul(other, self)
-
-    def __pow__(self, exponent):
-        return _power(self, exponent)
+    __add__, __radd__ = _operator("_add"), _operator("_add", reflected=True)
+    __sub__, __rsub__ = _operator("_subtract"), _operator("_subtract", reflected=True)
+    __mul__, __rmul__ = _operator("_multiply"), _operator("_multiply", reflected=True)
+    __truediv__, __rtruediv__ = _operator("_divide"), _operator("_divide", reflected=True)
+    __matmul__, __rmatmul__ = _operator("_matmul"), _operator("_matmul", reflected=True)
+    __pow__ = _operator("_power")
 
     def __neg__(self):
         return _negative(self)
@@ -356,6 +337,7 @@ class _Traced:
         return _mean(self, axis, keepdims=keepdims)
 
 
+@functools.cache
 def _primitive(name):
     """Return the rule of this module for a function of NumPy, found by its name."""
     primitive = globals().get("_" + name)
