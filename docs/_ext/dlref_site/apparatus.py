@@ -11,7 +11,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.util import logging
 
-from .facts import Piece, facts_of, measured, read_json, slug_of, terms_of
+from .facts import Piece, depend, facts_of, measured, read_json, slug_of, terms_of
 from .markup import link_to_term, list_of, table, words
 from .terms_file import SECTIONS
 
@@ -250,7 +250,7 @@ class Cost(Piece):
         box = nodes.container("", classes=["cost"])
         box += self.parse_content_to_nodes()
         path = Path(self.env.srcdir) / "benchmarks.json"
-        self.env.note_dependency(str(path))
+        depend(self.env, path)
         benchmarks = read_json(path)
         own = self.term.functions if self.term else ()
         rows = [row for row in benchmarks["rows"] if row["function"] in own] if benchmarks else []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 from docutils import nodes
+from pybtex.plugin import find_plugin, register_plugin
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from .facts import Piece, facts_of, root_of
@@ -119,6 +120,22 @@ class LocalReferences(SphinxPostTransform):
         return [nodes.rubric("", "References"), items]
 
 
+PLUGINS = {
+    "pybtex.backends": ("docutils", "plaintext"),
+    "pybtex.style.formatting": ("plain", "unsrt"),
+    "pybtex.style.labels": ("number",),
+    "pybtex.style.names": ("plain", "last", "lastfirst"),
+    "pybtex.style.sorting": ("author_year_title", "none"),
+}
+
+
+def remember_plugins():
+    """Tell pybtex once where its plugins are: for each citation it would search all that is installed, 15 ms long."""
+    for group, names in PLUGINS.items():
+        for name in names:
+            register_plugin(group, name, find_plugin(group, name), force=True)
+
+
 def stable_ids(app, config):
     """Let the page of all references have one anchor per key, whatever the order."""
     if not config.bibtex_cite_id:
@@ -127,6 +144,7 @@ def stable_ids(app, config):
 
 def setup(app):
     app.setup_extension("sphinxcontrib.bibtex")
+    remember_plugins()
     app.add_node(references_of_page)
     app.add_directive("cite-page", CitePage)
     app.add_post_transform(LocalReferences)

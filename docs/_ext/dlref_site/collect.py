@@ -124,7 +124,8 @@ class GatherMisstatements(SphinxPostTransform):
             yield nodes.rubric("", "", link_to_page(self.env, f"/{docname}", terms.name(slug_of(docname))))
             for box in self.env.get_doctree(docname).findall(_is_misstatement):
                 copy = box.deepcopy()
-                copy["ids"] = []
+                for node in copy.findall(nodes.Element):
+                    node["ids"] = []  # they belong to the page
                 for link in copy.findall(addnodes.pending_xref):
                     self._move(link)
                 yield copy

@@ -31,6 +31,7 @@ class Facts:
     equations: list = field(default_factory=list)  # {"id", "tex", "line"}
     cited: list = field(default_factory=list)  # BibTeX keys, in order
     links: set = field(default_factory=set)  # slugs that the page refers to
+    missing: set = field(default_factory=set)  # files that the page would show but that are not there
     misstated: int = 0
     snippets: dict = field(default_factory=dict)  # file name -> text
     fingerprint: str = ""  # of what the page took from terms.toml
@@ -85,11 +86,19 @@ def _read_json(path, _mtime):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def depend(env, path):
+    """Let the page that is being read depend on a file, or on its appearing: Sphinx never believes in a missing one."""
+    if path.exists():
+        env.note_dependency(str(path))
+    else:
+        facts_of(env).missing.add(path)
+
+
 def measured(env, name, note=True):
     """Return build/<name>.json, or None; the page that is being read is read again when the file has changed."""
     path = root_of(env) / "build" / f"{name}.json"
     if note:
-        env.note_dependency(str(path))
+        depend(env, path)
     return read_json(path)
 
 

@@ -14,9 +14,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import time
 import traceback
-from multiprocessing.connection import wait
 from pathlib import Path
 
 SECONDS = 120
@@ -57,44 +55,31 @@ def prepare(mode):
 
 
 def in_child(path, pipe):
-    # What a snippet prints would mix with the report.
+    # What a snippet prints would mix with the answers.
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process
     pipe.send(run_file(path))
     pipe.close()
 
 
-def run_all(paths, mode, jobs=1):
-    """Return path -> "" or what went wrong, from a process that is `prepare`d."""
-    if "fork" not in multiprocessing.get_all_start_methods():
-        return {path: _run_afresh(path, mode) for path in paths}
+def run_forked(path):
+    """Run a file in a fork of this process; return "" or what went wrong."""
     context = multiprocessing.get_context("fork")
-    todo, running, results = list(paths), {}, {}
-    while todo or running:
-        while todo and len(running) < jobs:
-            path = todo.pop(0)
-            here, there = context.Pipe(duplex=False)
-            child = context.Process(target=in_child, args=(path, there))
-            child.start()
-            there.close()
-            running[here] = path, child, time.monotonic() + SECONDS
-        for pipe in wait(list(running), timeout=1.0):
-            path, child, _ = running.pop(pipe)
-            try:
-                results[path] = pipe.recv()
-            except EOFError:
-                child.join()
-                results[path] = f"the process ended with {child.exitcode}"
-            child.join()
-        for pipe, (path, child, end) in list(running.items()):
-            if time.monotonic() > end:
-                child.kill()
-                child.join()
-                del running[pipe]
-                results[path] = f"not done after {SECONDS} seconds"
-    return results
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=in_child, args=(path, there))
+    child.start()
+    there.close()
+    try:
+        result = here.recv() if here.poll(SECONDS) else f"not done after {SECONDS} seconds"
+    except EOFError:
+        child.join()
+        result = f"the process ended with {child.exitcode}"
+    child.kill()
+    child.join()
+    return result
 
 
-def _run_afresh(path, mode):
+def run_afresh(path, mode):
+    """Run a file in a new process, where processes cannot be forked."""
     command = [sys.executable, "-I", __file__, "--mode", mode, "--one", str(path)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
@@ -103,47 +88,64 @@ def _run_afresh(path, mode):
     return done.stderr if done.returncode else ""
 
 
+def serve(mode):
+    """Answer each path on a line of the input with the result, as JSON on a line of the output."""
+    forks = "fork" in multiprocessing.get_all_start_methods()
+    if forks:
+        prepare(mode)
+    for line in sys.stdin:
+        path = line.rstrip("\n")
+        print(json.dumps(run_forked(path) if forks else run_afresh(path, mode)), flush=True)
+
+
+class Runner:
+    """A process of its own that has imported what one mode allows, and runs files in forks of itself."""
+
+    def __init__(self, mode):
+        command = [sys.executable, "-I", __file__, "--mode", mode]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, path):
+        """Return "" or what went wrong."""
+        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        return json.loads(answer) if answer else "the process that runs snippets has died"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
 def modes_of(path):
     return ["script"] if Path(path).stem.endswith("_script") else ["numba", "numpy"]
-
-
-def run_in_fresh_processes(paths, jobs=1):
-    """Return (path, mode) -> "" or what went wrong; each mode has a process of its own, where nothing was imported."""
-    results = {}
-    for mode in MODES:
-        chosen = [str(path) for path in paths if mode in modes_of(path)]
-        if not chosen:
-            continue
-        command = [sys.executable, "-I", __file__, "--mode", mode, "--jobs", str(jobs), "--json", *chosen]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-        results.update({(path, mode): error for path, error in json.loads(done.stdout).items()})
-    return results
 
 
 def main():
     parser = argparse.ArgumentParser(description="Run the snippets of the built site, each one alone.")
     parser.add_argument("paths", nargs="*", type=Path, help="files, or folders of files")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--mode", choices=MODES, help="how this very process runs its files")
-    parser.add_argument("--json", action="store_true", help="report as JSON")
-    parser.add_argument("--one", type=Path, help="run this file, here")
+    parser.add_argument("--mode", choices=MODES, help="run the files whose names come in, one on a line")
+    parser.add_argument("--one", type=Path, help="with --mode: run this file, here")
     arguments = parser.parse_args()
     if arguments.one:
         prepare(arguments.mode)
-        error = run_file(arguments.one)
-        sys.exit(error)
-    files = [f for path in arguments.paths for f in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+        sys.exit(run_file(arguments.one))
     if arguments.mode:
-        prepare(arguments.mode)
-        print(json.dumps(run_all([str(file) for file in files], arguments.mode, arguments.jobs)))
+        serve(arguments.mode)
         return
-    results = run_in_fresh_processes(files, arguments.jobs)
-    failed = {key: error for key, error in results.items() if error}
-    for (path, mode), error in failed.items():
-        print(f"{path}, {mode}:\n{error}", file=sys.stderr)
-    print(f"{len(results) - len(failed)} of {len(results)} runs passed")
+    files = [f for path in arguments.paths for f in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+    runs = failed = 0
+    for mode in MODES:
+        with Runner(mode) as runner:
+            for file in (file for file in files if mode in modes_of(file)):
+                error = runner.run(file)
+                runs, failed = runs + 1, failed + bool(error)
+                print(f"{file}, {mode}: {error or 'passed'}")
+    print(f"{runs - failed} of {runs} runs passed")
     sys.exit(bool(failed))
 
 

@@ -86,12 +86,13 @@ def remember_view(app, doctree):
 
 def outdated(app, env, added, changed, removed):
     """Read a page again when what it shows of terms.toml has changed; another term's new alias is not that."""
-    terms = terms_of(app.env)
-    return [
-        docname
-        for docname, facts in all_facts(env).items()
-        if docname in env.found_docs and facts.fingerprint != terms.fingerprint(slug_of(docname), facts.links)
-    ]
+    return [name for name, facts in all_facts(env).items() if name in env.found_docs and _is_outdated(env, name, facts)]
+
+
+def _is_outdated(env, docname, facts):
+    if any(path.exists() for path in facts.missing):
+        return True
+    return facts.fingerprint != terms_of(env).fingerprint(slug_of(docname), facts.links)
 
 
 def setup(app):
