@@ -45,7 +45,8 @@ def kernel(loop=None, *, sums=False, threaded_from=THREADED_FROM):
 
 def inline(formula):
     """Compile a scalar formula for use inside kernels; its rounding never depends on the caller's options."""
-    return numba.njit(formula, fastmath=CONTRACT, **OPTIONS)
+    # LLVM's inlining, which keeps each instruction's own flags: a call would keep the caller's loop from vectorizing.
+    return numba.njit(formula, fastmath=CONTRACT, forceinline=True, **OPTIONS)
 
 
 def _clone(loop):
