@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import index, integer, number, option, public, real, reals, same_shape, shaped
+from dlref._arrays import index, number, option, public, real, reals, same_shape, shaped
 from dlref._compile import kernel, prange
 from dlref._math import exp, expm1, log, log1p, maximum
 
@@ -19,8 +19,6 @@ __all__ = [
     "cross_entropy_probabilities_backward",
     "cross_entropy_with_gradient",
 ]
-
-REDUCTIONS = ("mean", "sum", "none")
 
 
 class CrossEntropyWithGradient(NamedTuple):
@@ -87,13 +85,12 @@ def cross_entropy(
     >>> cross_entropy([[20.0, 0.0], [0.0, 0.0], [0.0, 20.0]], [0, 0, 0], reduction="none")
     array([2.06115362e-09, 6.93147181e-01, 2.00000000e+01])
     """
-    rows, labels, weight, keep, spread, shape = _labelled(
-        real("logits", logits), target, weight, label_smoothing, ignore_index
-    )
-    option("reduction", reduction, REDUCTIONS)
+    rows, factors, shape = _prepared(real("logits", logits, ndim=-1), weight, label_smoothing)
+    labels = index("target", target, rows.shape[1], shape, ignore=ignore_index).reshape(-1)
+    option("reduction", reduction, ("mean", "sum", "none"))
     losses = np.empty(len(rows), rows.dtype)
-    _cross_entropy(rows, labels, weight, keep, spread, ignore_index, losses)
-    return _reduced(losses, reduction, _total_weight(labels, weight, ignore_index), shape)
+    _cross_entropy(rows, labels, *factors, ignore_index, losses)
+    return _reduced(losses, reduction, factors[0][labels[labels != ignore_index]].sum(), shape)
 
 
 @public
@@ -143,12 +140,13 @@ def cross_entropy_backward(
     >>> cross_entropy_backward(1.0, [[0.0, 0.0]], [1])
     array([[ 0.5, -0.5]])
     """
-    dy, logits = reals("dy", dy, "logits", logits)
-    rows, labels, weight, keep, spread, shape = _labelled(logits, target, weight, label_smoothing, ignore_index)
-    option("reduction", reduction, REDUCTIONS)
-    scale = _scale(dy, reduction, _total_weight(labels, weight, ignore_index), shape)
+    dy, logits = reals("dy", dy, "logits", real("logits", logits, ndim=-1))
+    rows, factors, shape = _prepared(logits, weight, label_smoothing)
+    labels = index("target", target, rows.shape[1], shape, ignore=ignore_index).reshape(-1)
+    option("reduction", reduction, ("mean", "sum", "none"))
+    scale = _scale(dy, reduction, factors[0][labels[labels != ignore_index]].sum(), shape)
     losses, out = np.empty(len(rows), rows.dtype), np.empty_like(rows)
-    _cross_entropy_gradient(rows, labels, weight, keep, spread, ignore_index, scale, losses, out)
+    _cross_entropy_gradient(rows, labels, *factors, ignore_index, scale, losses, out)
     return _classes_back(out, logits)
 
 
@@ -196,39 +194,35 @@ def cross_entropy_with_gradient(
     >>> print(loss.round(4), gradient)
     0.6931 [[ 0.5 -0.5]]
     """
-    logits = real("logits", logits)
-    rows, labels, weight, keep, spread, shape = _labelled(logits, target, weight, label_smoothing, ignore_index)
-    option("reduction", reduction, REDUCTIONS)
-    total = _total_weight(labels, weight, ignore_index)
-    dy = np.ones(shape if reduction == "none" else (), rows.dtype)
+    logits = real("logits", logits, ndim=-1)
+    rows, factors, shape = _prepared(logits, weight, label_smoothing)
+    labels = index("target", target, rows.shape[1], shape, ignore=ignore_index).reshape(-1)
+    option("reduction", reduction, ("mean", "sum", "none"))
+    count = factors[0][labels[labels != ignore_index]].sum()
+    scale = _scale(np.ones(shape if reduction == "none" else (), rows.dtype), reduction, count, shape)
     losses, out = np.empty(len(rows), rows.dtype), np.empty_like(rows)
-    scale = _scale(dy, reduction, total, shape)
-    _cross_entropy_gradient(rows, labels, weight, keep, spread, ignore_index, scale, losses, out)
-    return CrossEntropyWithGradient(_reduced(losses, reduction, total, shape), _classes_back(out, logits))
+    _cross_entropy_gradient(rows, labels, *factors, ignore_index, scale, losses, out)
+    return CrossEntropyWithGradient(_reduced(losses, reduction, count, shape), _classes_back(out, logits))
 
 
 @kernel(sums=True)
 def _cross_entropy(x, target, weight, keep, spread, ignored, losses):
     zero = x.dtype.type(0)
     for r in prange(x.shape[0]):
-        row, y = x[r], target[r]
-        loss = zero
+        row, y, loss, others = x[r], target[r], zero, zero
         if y != ignored:
             largest = row[0]
             for j in range(row.size):
                 largest = maximum(largest, row[j])
-            others = zero
             for j in range(row.size):
                 term = exp(row[j] - largest)
                 others += zero if j == y else term
             gap = largest - row[y]
-            # log(others + e^-gap), in a form that keeps the digits of a loss near zero
-            log_total = log1p(others + expm1(-gap))
+            log_total = log1p(others + expm1(-gap))  # log(others + e^-gap), with the digits of a loss near zero
             loss = keep * weight[y] * (log_total + gap)
-            if spread > zero:
-                for j in range(row.size):
-                    loss += spread * weight[j] * (largest - row[j])
-                    loss += spread * weight[j] * log_total
+            for j in range(row.size if spread > zero else 0):
+                loss += spread * weight[j] * (largest - row[j])
+                loss += spread * weight[j] * log_total
         losses[r] = loss
 
 
@@ -236,37 +230,28 @@ def _cross_entropy(x, target, weight, keep, spread, ignored, losses):
 def _cross_entropy_gradient(x, target, weight, keep, spread, ignored, dy, losses, out):
     zero = x.dtype.type(0)
     for r in prange(x.shape[0]):
-        row, y, dx = x[r], target[r], out[r]
-        loss = zero
+        row, y, dx, loss, others, weights = x[r], target[r], out[r], zero, zero, zero
         if y == ignored:
-            for j in range(row.size):
-                dx[j] = zero
+            dx[:] = zero
         else:
             largest = row[0]
             for j in range(row.size):
                 largest = maximum(largest, row[j])
-            others = zero
             for j in range(row.size):
                 dx[j] = exp(row[j] - largest)
                 others += zero if j == y else dx[j]
             gap, total = largest - row[y], others + dx[y]
             log_total = log1p(others + expm1(-gap))
             loss = keep * weight[y] * (log_total + gap)
-            scale = dy[r] * keep * weight[y] / total
-            dx[y] = -others  # p_y - 1, without cancellation
-            if spread == zero:
-                for j in range(row.size):
-                    dx[j] *= scale
-            else:
-                weights = zero
-                for j in range(row.size):
-                    loss += spread * weight[j] * (largest - row[j])
-                    weights += weight[j]
-                loss += spread * weights * log_total
-                own = exp(-gap)
-                for j in range(row.size):
-                    share = (own if j == y else dx[j]) / total
-                    dx[j] = dx[j] * scale + dy[r] * spread * (weights * share - weight[j])
+            for j in range(row.size if spread > zero else 0):
+                weights += spread * weight[j]
+                loss += spread * weight[j] * (largest - row[j])
+                loss += spread * weight[j] * log_total
+            pull, smooth = dy[r] * keep * weight[y] / total, dy[r] * weights / total
+            own = smooth * dx[y] - pull * others  # p_y - 1 is minus the share of the others: nothing cancels
+            for j in range(row.size):
+                dx[j] = (pull + smooth) * dx[j] - dy[r] * spread * weight[j]
+            dx[y] = own - dy[r] * spread * weight[y]
         losses[r] = loss
 
 
@@ -323,10 +308,12 @@ def cross_entropy_probabilities(
     >>> cross_entropy_probabilities(np.log(q), q).round(4)
     np.float64(1.0397)
     """
-    rows, q, weight, keep, spread, shape = _distributed(real("logits", logits), target, weight, label_smoothing)
-    option("reduction", reduction, REDUCTIONS)
+    logits = real("logits", logits, ndim=-1)
+    rows, factors, shape = _prepared(logits, weight, label_smoothing)
+    q = _distributions(target, logits)
+    option("reduction", reduction, ("mean", "sum", "none"))
     losses = np.empty(len(rows), rows.dtype)
-    _cross_entropy_probabilities(rows, q, weight, keep, spread, losses)
+    _cross_entropy_probabilities(rows, q, *factors, losses)
     return _reduced(losses, reduction, len(rows), shape)
 
 
@@ -376,12 +363,13 @@ def cross_entropy_probabilities_backward(
     >>> cross_entropy_probabilities_backward(1.0, [[0.0, 0.0]], [[0.5, 0.5]])
     array([[0., 0.]])
     """
-    dy, logits = reals("dy", dy, "logits", logits)
-    rows, q, weight, keep, spread, shape = _distributed(logits, target, weight, label_smoothing)
-    option("reduction", reduction, REDUCTIONS)
+    dy, logits = reals("dy", dy, "logits", real("logits", logits, ndim=-1))
+    rows, factors, shape = _prepared(logits, weight, label_smoothing)
+    q = _distributions(target, logits)
+    option("reduction", reduction, ("mean", "sum", "none"))
     scale = _scale(dy, reduction, len(rows), shape)
     out = np.empty_like(rows)
-    _cross_entropy_probabilities_backward(scale, rows, q, weight, keep, spread, out)
+    _cross_entropy_probabilities_backward(scale, rows, q, *factors, out)
     return _classes_back(out, logits)
 
 
@@ -472,7 +460,7 @@ def binary_cross_entropy(
     """
     logits = real("logits", logits)
     yes, no = _sides(logits, target, weight, pos_weight)
-    option("reduction", reduction, REDUCTIONS)
+    option("reduction", reduction, ("mean", "sum", "none"))
     losses = np.empty_like(logits)
     _binary_cross_entropy(logits.reshape(-1), yes.reshape(-1), no.reshape(-1), losses.reshape(-1))
     return _reduced(losses, reduction, losses.size, losses.shape)
@@ -526,7 +514,7 @@ def binary_cross_entropy_backward(
     """
     dy, logits = reals("dy", dy, "logits", logits)
     yes, no = _sides(logits, target, weight, pos_weight)
-    option("reduction", reduction, REDUCTIONS)
+    option("reduction", reduction, ("mean", "sum", "none"))
     scale = _scale(dy, reduction, logits.size, logits.shape)
     out = np.empty_like(logits)
     _binary_cross_entropy_backward(scale, logits.reshape(-1), yes.reshape(-1), no.reshape(-1), out.reshape(-1))
@@ -554,38 +542,26 @@ def _binary_cross_entropy_backward(dy, x, yes, no, out):
         out[i] = dy[i] * (no[i] * p - yes[i] * rest)
 
 
-def _labelled(logits, target, weight, label_smoothing, ignore_index):
-    """Return the logits as rows of classes, the labels, the constants of the kernels and the shape of the labels."""
-    rows, shape = _rows(logits)
-    labels = index("target", target, rows.shape[1], shape, ignore=integer("ignore_index", ignore_index))
-    return rows, labels.reshape(-1), *_class_constants(rows, weight, label_smoothing), shape
-
-
-def _distributed(logits, target, weight, label_smoothing):
-    rows, shape = _rows(logits)
-    q = real("target", target)
-    same_shape("target", q, "logits", logits)
-    return rows, _rows(q.astype(rows.dtype, copy=False))[0], *_class_constants(rows, weight, label_smoothing), shape
-
-
-def _class_constants(rows, weight, label_smoothing):
-    classes = rows.shape[1]
-    smoothing = number("label_smoothing", label_smoothing, 0, 1)
-    if weight is None:
-        weight = np.ones(classes, rows.dtype)
-    else:
-        weight = real("weight", weight).astype(rows.dtype, copy=False)
-        shaped("weight", weight, (classes,))
-    return weight, rows.dtype.type(1.0 - smoothing), rows.dtype.type(smoothing / classes)
-
-
-def _rows(logits):
-    """Return the logits with one row of classes for each example and place, and the shape without the class axis."""
-    if logits.ndim == 0 or logits.shape[min(1, logits.ndim - 1)] == 0:
-        raise ValueError(f"logits: expected at least one class, got shape {logits.shape}")
+def _prepared(logits, weight, label_smoothing):
+    """Return the logits in rows of classes, what the kernels multiply by, and the shape without the class axis."""
     if logits.ndim > 2:
         logits = np.ascontiguousarray(np.moveaxis(logits, 1, -1))
-    return logits.reshape(-1, logits.shape[-1]), logits.shape[:-1]
+    *shape, classes = logits.shape
+    if classes == 0:
+        raise ValueError("logits: expected at least one class, got none")
+    smoothing = number("label_smoothing", label_smoothing, 0, 1)
+    weight = np.ones(classes, logits.dtype) if weight is None else real("weight", weight)
+    shaped("weight", weight, (classes,))
+    factors = weight.astype(logits.dtype, copy=False), *map(logits.dtype.type, (1.0 - smoothing, smoothing / classes))
+    return logits.reshape(-1, classes), factors, tuple(shape)
+
+
+def _distributions(target, logits):
+    target = real("target", target).astype(logits.dtype, copy=False)
+    same_shape("target", target, "logits", logits)
+    if target.ndim > 2:
+        target = np.ascontiguousarray(np.moveaxis(target, 1, -1))
+    return target.reshape(-1, target.shape[-1])
 
 
 def _classes_back(rows, logits):
@@ -615,18 +591,11 @@ def _sides(logits, target, weight, pos_weight):
     return yes, no
 
 
-def _total_weight(labels, weight, ignore_index):
-    return weight[labels[labels != ignore_index]].sum()
-
-
 def _reduced(losses, reduction, count, shape):
     if reduction == "none":
         return losses.reshape(shape)
-    total = losses.sum()
-    if reduction == "sum":
-        return total
     with np.errstate(invalid="ignore"):
-        return total / losses.dtype.type(count)
+        return losses.sum() / losses.dtype.type(count if reduction == "mean" else 1)
 
 
 def _scale(dy, reduction, count, shape):

@@ -134,8 +134,8 @@ def adam(
     >>> p.round(5)
     array([0.9, 1.1, 0.9])
     """
-    root = _root(state, AdamState, beta2)
-    return _adam_step(p, g, state, lr, beta1, beta2, _eps(eps) * root, _decay(weight_decay), 1.0, out)
+    decay = number("weight_decay", weight_decay, 0, open_high=True)
+    return _adam_step(p, g, state, lr, beta1, beta2, eps, True, decay, 1.0, out)
 
 
 def adamw(
@@ -191,9 +191,8 @@ def adamw(
     >>> adamw(p, [0.0, 0.0], adam_state(p), lr=0.1, weight_decay=0.5).p
     array([ 0.95, -1.9 ])
     """
-    root = _root(state, AdamState, beta2)
-    keep = 1.0 - _rate(lr) * _decay(weight_decay)
-    return _adam_step(p, g, state, lr, beta1, beta2, _eps(eps) * root, 0.0, keep, out)
+    keep = 1.0 - number("lr", lr, 0, open_high=True) * number("weight_decay", weight_decay, 0, open_high=True)
+    return _adam_step(p, g, state, lr, beta1, beta2, eps, True, 0.0, keep, out)
 
 
 def adam_eps_hat(
@@ -252,18 +251,24 @@ def adam_eps_hat(
     >>> adam_eps_hat([0.0], [1e-8], state, lr=1.0, eps=1e-8).p.round(4)
     array([-0.0307])
     """
-    _root(state, AdamState, beta2)
-    return _adam_step(p, g, state, lr, beta1, beta2, _eps(eps), _decay(weight_decay), 1.0, out)
+    decay = number("weight_decay", weight_decay, 0, open_high=True)
+    return _adam_step(p, g, state, lr, beta1, beta2, eps, False, decay, 1.0, out)
 
 
-def _adam_step(p, g, state, lr, beta1, beta2, eps_hat, decay, keep, out):
-    lr, beta1 = _rate(lr), number("beta1", beta1, 0, 1, open_high=True)
-    t = state.t + 1
-    step = lr * _root(state, AdamState, beta2) / (1.0 - beta1**t)
-    g, (p, m, v), flat = arrays_of(p, g, state, AdamState, out)
-    constants = (step, beta1, 1.0 - beta1, beta2, 1.0 - beta2, eps_hat, decay, keep)
-    _adam(g, *flat, *map(g.dtype.type, constants))
-    return Step(p, AdamState(m, v, t))
+def _adam_step(p, g, state, lr, beta1, beta2, eps, corrected, decay, keep, out):
+    constants = _constants(state, lr, beta1, beta2, eps, corrected)
+    g, arrays, flat = arrays_of(p, g, state, AdamState, out)
+    _adam(g, *flat, *map(g.dtype.type, (*constants, decay, keep)))
+    return Step(arrays[0], AdamState(*arrays[1:], state.t + 1))
+
+
+def _constants(state, lr, beta1, beta2, eps, corrected):
+    """Return the step, both decay rates with what they leave, and epsilon-hat."""
+    lr, eps = (number(name, value, 0, open_high=True) for name, value in (("lr", lr), ("eps", eps)))
+    beta1, beta2 = (number(f"beta{i}", beta, 0, 1, open_high=True) for i, beta in ((1, beta1), (2, beta2)))
+    t = getattr(state, "t", 0) + 1
+    root = math.sqrt(1.0 - beta2**t)
+    return lr * root / (1.0 - beta1**t), beta1, 1.0 - beta1, beta2, 1.0 - beta2, eps * root if corrected else eps
 
 
 @kernel
@@ -369,13 +374,11 @@ def amsgrad(
     >>> q.round(4), r.round(4)
     (array([-0.0038]), array([-0.0003]))
     """
-    lr, beta1 = _rate(lr), number("beta1", beta1, 0, 1, open_high=True)
-    root, decay = _root(state, AMSGradState, beta2), _decay(weight_decay)
-    t = state.t + 1
-    g, (p, m, v, v_max), flat = arrays_of(p, g, state, AMSGradState, out)
-    constants = (lr * root / (1.0 - beta1**t), beta1, 1.0 - beta1, beta2, 1.0 - beta2, _eps(eps) * root, decay)
-    _amsgrad(g, *flat, *map(g.dtype.type, constants))
-    return Step(p, AMSGradState(m, v, v_max, t))
+    constants = _constants(state, lr, beta1, beta2, eps, True)
+    decay = number("weight_decay", weight_decay, 0, open_high=True)
+    g, arrays, flat = arrays_of(p, g, state, AMSGradState, out)
+    _amsgrad(g, *flat, *map(g.dtype.type, (*constants, decay)))
+    return Step(arrays[0], AMSGradState(*arrays[1:], state.t + 1))
 
 
 @kernel
@@ -387,22 +390,3 @@ def _amsgrad(g, p, m, v, v_max, step, beta1, rest1, beta2, rest2, eps_hat, decay
         v[i] = beta2 * v[i] + rest2 * gradient * gradient
         v_max[i] = maximum(v_max[i], v[i])
         p[i] = p[i] - step * m[i] / (np.sqrt(v_max[i]) + eps_hat)
-
-
-def _root(state, kind, beta2):
-    """Return what divides the root of v to correct its bias."""
-    if not isinstance(state, kind):
-        raise TypeError(f"state: expected {kind.__name__}, got {type(state).__name__}")
-    return math.sqrt(1.0 - number("beta2", beta2, 0, 1, open_high=True) ** (state.t + 1))
-
-
-def _rate(lr):
-    return number("lr", lr, 0, open_high=True)
-
-
-def _eps(eps):
-    return number("eps", eps, 0, open_high=True)
-
-
-def _decay(weight_decay):
-    return number("weight_decay", weight_decay, 0, open_high=True)

@@ -163,9 +163,14 @@ REFUSES = [
         ([1.0], [1.0], adam_state([1.0]), 0.1),
         {"out": ([1.0], adam_state([1.0]))},
         ValueError,
-        "out: expected C-contiguous, writable arrays of float64",
+        "out: expected C-contiguous, writable arrays of shape",
     ),
-    (([1.0], [1.0], adam_state([1.0]), 0.1), {"out": 3}, TypeError, "out: expected a pair of an array and a AdamState"),
+    (
+        ([1.0], [1.0], adam_state([1.0]), 0.1),
+        {"out": 3},
+        TypeError,
+        "out: expected a pair of an array and of AdamState",
+    ),
 ]
 
 CASES = [
