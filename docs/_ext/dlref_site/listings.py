@@ -1,6 +1,7 @@
 """Code on pages: live kernels with their standalone snippet, complete scripts, and links to functions."""
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx import addnodes
 from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole
@@ -29,11 +30,14 @@ class FunctionRole(ReferenceRole):
 
 
 class Reference(Piece):
-    """``{reference} relu relu_backward``: the kernels as they are, and the snippet that a reader can take away."""
+    """``{reference} relu relu_backward``: the kernels as they are, and the snippet that a reader can take away.
+
+    ``:check:`` is the snippet's last line. ``:limit:`` allows more lines than usual, where less would not be the term.
+    """
 
     required_arguments = 1
     optional_arguments = 100
-    option_spec = {"check": str}  # noqa: RUF012 - docutils' own convention
+    option_spec = {"check": str, "limit": directives.positive_int}  # noqa: RUF012 - docutils' own convention
 
     def build(self):
         check = self.options.get("check", "")
@@ -48,9 +52,9 @@ class Reference(Piece):
             text = make_snippet(functions, check, self.package, self._title(), self._link())
         except SnippetError as error:
             return self.warn(str(error))
-        lines = text.count("\n")
-        if lines > LONG:
-            self.warn(f"the snippet has {lines} lines; above {LONG} nobody pastes it")
+        lines, limit = length(text), self.options.get("limit", LONG)
+        if lines > limit:
+            self.warn(f"the snippet has {lines} lines; above {limit} nobody pastes it (:limit: allows more)")
         self._note_sources(functions)
         self.facts.snippets[name] = text
         return [
@@ -79,6 +83,11 @@ class Reference(Piece):
         """Read the page again when the source has changed, helpers in other modules included."""
         for module in self.package.reached_from(functions):
             self.env.note_dependency(str(module.path))
+
+
+def length(text):
+    """Return the number of lines that are not blank."""
+    return sum(1 for line in text.splitlines() if line.strip())
 
 
 class Script(Piece):

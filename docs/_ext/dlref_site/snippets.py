@@ -27,8 +27,8 @@ if __package__:
 else:  # run as a script
     from sources import FUNCTIONS, Package, decorator_name
 
-LONG = 100  # lines; above, a snippet is no longer something to paste
-WIDTH = 100  # a signature that fits is written on one line
+LONG = 100  # lines that are not blank; above, a snippet is no longer something to paste
+WIDTH = 120  # a signature that fits is written on one line
 COMPILED = ("kernel", "inline")
 
 # The door, in the fewest words that keep its promises: float32 stays, everything else becomes float64, and what would
@@ -36,8 +36,7 @@ COMPILED = ("kernel", "inline")
 DOOR = {
     "real": """\
 def real(name, value, ndim=None):
-    dtype = np.float32 if getattr(value, "dtype", None) == np.float32 else np.float64
-    return np.asarray(value, dtype, order="C")
+    return np.asarray(value, np.float32 if getattr(value, "dtype", None) == np.float32 else np.float64, order="C")
 """,
     "reals": """\
 def reals(*pairs):
@@ -80,7 +79,7 @@ def integer(name, value, low=None, high=None):
 """,
     "pair": """\
 def pair(name, value, low=0):
-    return (value, value) if isinstance(value, int) else tuple(value)
+    return (value, value) if np.ndim(value) == 0 else tuple(value)
 """,
     "option": """\
 def option(name, value, choices):
