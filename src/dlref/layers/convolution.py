@@ -1,0 +1,270 @@
+"""Two-dimensional convolution, which is a cross-correlation: the definition in loops, and the product it amounts to."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dlref._arrays import integer, public, reals, shaped
+from dlref._compile import kernel, prange
+from dlref.layers._windows import THREADED_FROM, columns_of, folded, unfolded, windows_on
+
+__all__ = ["Conv2dGradients", "conv2d", "conv2d_backward", "conv2d_definition"]
+
+
+class Conv2dGradients(NamedTuple):
+    """Gradients of `conv2d`, one for each argument before the slash."""
+
+    x: NDArray
+    w: NDArray
+    b: NDArray | None
+
+
+@public
+def conv2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    b: ArrayLike | None = None,
+    /,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> NDArray:
+    r"""Slide filters over images: :math:`y_{nors} = b_o + \sum_{cij} w_{ocij}\, x_{n,c,\,rS+iD-P,\,sS+jD-P}`.
+
+    The filters are not flipped: this is the cross-correlation that every framework calls convolution. Outside the
+    image `x` is zero. Images are written as columns of patches, block by block, and multiplied by the filters.
+
+    Parameters
+    ----------
+    x : array_like of float32 or float64, shape (N, C, H, W)
+        Images: N of them, with C channels.
+    w : array_like, shape (O, C / groups, kh, kw)
+        Filters; each one spans all channels of its group.
+    b : array_like, shape (O,), optional
+        One bias for each filter.
+    stride : int or pair of int
+        S: steps of the window, down and to the right.
+    padding : int or pair of int
+        P: rows of zeros above and below, and columns of zeros on the left and on the right.
+    dilation : int or pair of int
+        D: distance between the pixels that neighboring weights see.
+    groups : int
+        Channels and filters are split into this many groups that do not see each other; C for a depthwise convolution.
+
+    Returns
+    -------
+    ndarray, shape (N, O, H', W')
+        Feature maps, with H' = (H + 2P - D(kh - 1) - 1) // S + 1, and W' likewise.
+
+    Raises
+    ------
+    TypeError
+        If an argument is neither real nor integer.
+    ValueError
+        If the shapes do not fit, or a window is larger than the padded image.
+
+    See Also
+    --------
+    conv2d_definition : The same in seven loops.
+    max_pool2d : The largest value in each window.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio & Haffner (1998), "Gradient-based learning applied to document recognition", section II.A.
+    Dumoulin & Visin (2016), "A guide to convolution arithmetic for deep learning", relationship 6.
+
+    Examples
+    --------
+    A horizontal difference answers at the two sides of a stripe.
+
+    >>> stripe = [[[[0.0, 1.0, 1.0, 0.0, 0.0]]]]
+    >>> conv2d(stripe, [[[[-1.0, 1.0]]]])
+    array([[[[ 1.,  0., -1.,  0.]]]])
+    """
+    x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
+    y = np.empty((len(x), len(w), *windows.count), x.dtype)
+    bias = np.zeros(len(w), x.dtype) if b is None else b
+    filters = w.reshape(groups, len(w) // groups, math.prod(w.shape[1:]))
+    columns = columns_of(windows, groups * filters.shape[2])
+    for block, patches in unfolded(x, windows, columns):
+        maps = filters @ patches.reshape(groups, filters.shape[2], -1)
+        _collect(maps.reshape(len(w), -1, columns.length), bias, columns.pitch, y[block])
+    return y
+
+
+@public
+def conv2d_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    w: ArrayLike,
+    b: ArrayLike | None = None,
+    /,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> Conv2dGradients:
+    r"""Return the gradients of `conv2d`: sums over every window in which a weight, or a pixel, took part.
+
+    Parameters
+    ----------
+    dy : array_like, shape of the result of `conv2d`
+        Gradient of the loss with respect to the output.
+    x, w, b
+        The arguments of `conv2d`.
+    stride, padding, dilation, groups
+        As for `conv2d`.
+
+    Returns
+    -------
+    Conv2dGradients
+        Gradients with respect to `x`, `w` and `b`; None in the place of `b` where there is none.
+
+    Raises
+    ------
+    TypeError
+        If an argument is neither real nor integer.
+    ValueError
+        If the shapes do not fit, or as for `conv2d`.
+
+    See Also
+    --------
+    conv2d : The function.
+
+    References
+    ----------
+    Dumoulin & Visin (2016), "A guide to convolution arithmetic for deep learning", section 4.1.
+
+    Examples
+    --------
+    The gradient of a filter is a convolution of the image with the gradient of the map.
+
+    >>> stripe = [[[[0.0, 1.0, 1.0, 0.0, 0.0]]]]
+    >>> conv2d_backward([[[[1.0, 0.0, -1.0, 0.0]]]], stripe, [[[[-1.0, 1.0]]]]).w
+    array([[[[-1.,  1.]]]])
+    """
+    dy, x, w, b = reals("dy", dy, "x", x, "w", w, "b", b)
+    x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
+    shaped("dy", dy, (len(x), len(w), *windows.count))
+    dx, db = np.empty_like(x), np.zeros(len(w), x.dtype)
+    filters = w.reshape(groups, len(w) // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
+    dfilters = np.zeros(filters.shape, x.dtype)
+    columns = columns_of(windows, groups * filters.shape[1], bool(np.isfinite(x).all() and np.isfinite(w).all()))
+    for block, patches in unfolded(x, windows, columns):
+        dmaps = np.zeros((len(w), block.stop - block.start, columns.length), x.dtype)
+        _spread(dy[block], columns.pitch, dmaps)
+        dmaps, patches = dmaps.reshape(groups, len(w) // groups, -1), patches.reshape(*filters.shape[:2], -1)
+        db += dmaps.sum(axis=2).reshape(-1)
+        dfilters += patches @ dmaps.swapaxes(1, 2)
+        np.matmul(filters, dmaps, out=patches)  # into the same memory: the patches have done their work
+        folded(patches, windows, columns, dx[block])
+    dw = np.ascontiguousarray(dfilters.swapaxes(1, 2)).reshape(w.shape)
+    return Conv2dGradients(dx, dw, None if b is None else db)
+
+
+@kernel(threaded_from=THREADED_FROM)
+def _collect(maps, b, pitch, out):
+    for o in prange(out.shape[1]):
+        bias = b[o]
+        for n in range(out.shape[0]):
+            for r in range(out.shape[2]):
+                row, y = maps[o, n, r * pitch :], out[n, o, r]
+                for s in range(y.size):
+                    y[s] = row[s] + bias
+
+
+@kernel(threaded_from=THREADED_FROM)
+def _spread(dy, pitch, out):
+    for o in prange(dy.shape[1]):
+        for n in range(dy.shape[0]):
+            for r in range(dy.shape[2]):
+                row, to = dy[n, o, r], out[o, n, r * pitch :]
+                for s in range(row.size):
+                    to[s] = row[s]
+
+
+@public
+def conv2d_definition(
+    x: ArrayLike,
+    w: ArrayLike,
+    b: ArrayLike | None = None,
+    /,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> NDArray:
+    """Compute `conv2d` as it is defined: one loop for every index of the formula.
+
+    Parameters
+    ----------
+    x, w, b
+        As for `conv2d`.
+    stride, padding, dilation, groups
+        As for `conv2d`.
+
+    Returns
+    -------
+    ndarray, shape (N, O, H', W')
+        What `conv2d` returns, up to rounding.
+
+    Raises
+    ------
+    TypeError
+        If an argument is neither real nor integer.
+    ValueError
+        As for `conv2d`.
+
+    See Also
+    --------
+    conv2d : The same as a matrix product.
+
+    References
+    ----------
+    Dumoulin & Visin (2016), "A guide to convolution arithmetic for deep learning", relationship 6.
+
+    Examples
+    --------
+    The filter is not flipped: its left weight meets the left pixel.
+
+    >>> conv2d_definition([[[[1.0, 2.0, 3.0]]]], [[[[10.0, 1.0]]]])
+    array([[[[12., 23.]]]])
+    """
+    x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
+    y = np.empty((len(x), len(w), *windows.count), x.dtype)
+    bias = np.zeros(len(w), x.dtype) if b is None else b
+    _conv2d_definition(x, w, bias, windows.stride, windows.padding, windows.dilation, len(w) // groups, y)
+    return y
+
+
+@kernel(sums=True)
+def _conv2d_definition(x, w, b, stride, padding, dilation, filters_per_group, out):
+    for n in prange(out.shape[0]):
+        for o in range(out.shape[1]):
+            first = o // filters_per_group * w.shape[1]  # channel of the group that filter o belongs to
+            for r in range(out.shape[2]):
+                for s in range(out.shape[3]):
+                    total = b[o]
+                    for c in range(w.shape[1]):
+                        for i in range(w.shape[2]):
+                            for j in range(w.shape[3]):
+                                row = r * stride[0] + i * dilation[0] - padding[0]
+                                col = s * stride[1] + j * dilation[1] - padding[1]
+                                if 0 <= row < x.shape[2] and 0 <= col < x.shape[3]:  # outside, x is zero
+                                    total += w[o, c, i, j] * x[n, first + c, row, col]
+                    out[n, o, r, s] = total
+
+
+def _checked(x, w, b, stride, padding, dilation, groups):
+    x, w, b = reals("x", x, "w", w, "b", b)
+    shaped("x", x, (None, None, None, None))
+    groups = integer("groups", groups, 1)
+    if x.shape[1] % groups or (w.ndim and len(w) % groups):
+        raise ValueError(f"groups: expected a divisor of {x.shape[1]} channels and {len(w)} filters, got {groups}")
+    shaped("w", w, (None, x.shape[1] // groups, None, None))
+    if b is not None:
+        shaped("b", b, (len(w),))
+    return x, w, b, windows_on(x.shape[2:], "w", w.shape[2:], stride, padding, dilation)

@@ -1,0 +1,249 @@
+"""Pooling: one value for each window of a feature map."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dlref._arrays import public, real, reals, shaped
+from dlref._compile import kernel, prange
+from dlref._math import maximum
+from dlref.layers._windows import windows_on
+
+__all__ = ["max_pool2d", "max_pool2d_backward", "max_pool2d_indices"]
+
+
+@public
+def max_pool2d(
+    x: ArrayLike,
+    /,
+    kernel: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    ceil_mode: bool = False,
+) -> NDArray:
+    r"""Return the largest value in each window: :math:`y_{ncrs} = \max_{ij} x_{nc,\,rS+iD-P,\,sS+jD-P}`.
+
+    Parameters
+    ----------
+    x : array_like of float32 or float64, shape (N, C, H, W)
+        Feature maps.
+    kernel : int or pair of int
+        Height and width of a window.
+    stride : int or pair of int, optional
+        S: steps of the window; those of `kernel` if it is None, so that windows tile the map.
+    padding : int or pair of int
+        P: rows and columns of minus infinity on each side, at most half a window.
+    dilation : int or pair of int
+        D: distance between the pixels of a window.
+    ceil_mode : bool
+        Whether a last window may reach over the border, as long as it begins inside.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H', W')
+        The maxima, with H' = (H + 2P - D(kernel - 1) - 1) // S + 1, rounded up in `ceil_mode`; NaN where a window
+        holds one, and minus infinity where it sees no pixel.
+
+    Raises
+    ------
+    TypeError
+        If `x` is neither real nor integer.
+    ValueError
+        If a window is larger than the padded map, or the padding larger than half a window.
+
+    See Also
+    --------
+    max_pool2d_indices : Where the maxima stand.
+
+    References
+    ----------
+    Scherer, Müller & Behnke (2010), "Evaluation of pooling operations in convolutional architectures for object
+    recognition", section 3.
+
+    Examples
+    --------
+    A pixel that moves inside its window changes nothing, and one that leaves it does.
+
+    >>> max_pool2d([[[[9.0, 0.0, 0.0, 0.0]]], [[[0.0, 9.0, 0.0, 0.0]]], [[[0.0, 0.0, 9.0, 0.0]]]], (1, 2))[:, 0, 0]
+    array([[9., 0.],
+           [9., 0.],
+           [0., 9.]])
+    """
+    x, windows = _checked(x, kernel, stride, padding, dilation, ceil_mode)
+    y = np.empty((*x.shape[:2], *windows.count), x.dtype)
+    _max_pool2d(_planes(x), windows.size, windows.stride, windows.padding, windows.dilation, _planes(y))
+    return y
+
+
+@public
+def max_pool2d_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    /,
+    kernel: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    ceil_mode: bool = False,
+) -> NDArray:
+    """Return the gradient of `max_pool2d`: each `dy` goes to the pixel that won its window.
+
+    Parameters
+    ----------
+    dy : array_like, shape of the result of `max_pool2d`
+        Gradient of the loss with respect to the output.
+    x : array_like of float32 or float64, shape (N, C, H, W)
+        The input of `max_pool2d`.
+    kernel, stride, padding, dilation, ceil_mode
+        As for `max_pool2d`.
+
+    Returns
+    -------
+    ndarray
+        Gradient with respect to `x`. Of equal values the first one, row by row, gets everything.
+
+    Raises
+    ------
+    TypeError
+        If an argument is neither real nor integer.
+    ValueError
+        If the shapes do not fit, or as for `max_pool2d`.
+
+    See Also
+    --------
+    max_pool2d : The function.
+
+    References
+    ----------
+    Scherer, Müller & Behnke (2010), "Evaluation of pooling operations in convolutional architectures for object
+    recognition", section 3.
+
+    Examples
+    --------
+    >>> max_pool2d_backward([[[[1.0]]]], [[[[2.0, 5.0], [5.0, 3.0]]]], 2)
+    array([[[[0., 1.],
+             [0., 0.]]]])
+    """
+    dy, x = reals("dy", dy, "x", x)
+    x, windows = _checked(x, kernel, stride, padding, dilation, ceil_mode)
+    shaped("dy", dy, (*x.shape[:2], *windows.count))
+    winners = max_pool2d_indices(x, kernel, stride, padding, dilation, ceil_mode)
+    dx = np.zeros_like(x)
+    planes = math.prod(x.shape[:2])
+    _send_back(dy.reshape(planes, -1), winners.reshape(planes, -1), dx.reshape(planes, -1))
+    return dx
+
+
+@public
+def max_pool2d_indices(
+    x: ArrayLike,
+    kernel: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    ceil_mode: bool = False,
+) -> NDArray[np.int64]:
+    """Return where the maxima of `max_pool2d` stand, counted row by row through each map.
+
+    Parameters
+    ----------
+    x : array_like of float32 or float64, shape (N, C, H, W)
+        Feature maps.
+    kernel, stride, padding, dilation, ceil_mode
+        As for `max_pool2d`.
+
+    Returns
+    -------
+    ndarray of int64, shape of the result of `max_pool2d`
+        ``row * W + column`` of the first largest value of each window, or of its last NaN; -1 where a window sees no
+        pixel.
+
+    Raises
+    ------
+    TypeError
+        If `x` is neither real nor integer.
+    ValueError
+        As for `max_pool2d`.
+
+    See Also
+    --------
+    max_pool2d : The values.
+
+    References
+    ----------
+    Scherer, Müller & Behnke (2010), "Evaluation of pooling operations in convolutional architectures for object
+    recognition", section 3.
+
+    Examples
+    --------
+    >>> max_pool2d_indices([[[[2.0, 5.0], [5.0, 3.0]]]], 2)
+    array([[[[1]]]])
+    """
+    x, windows = _checked(x, kernel, stride, padding, dilation, ceil_mode)
+    winners = np.empty((*x.shape[:2], *windows.count), np.int64)
+    _winners(_planes(x), windows.size, windows.stride, windows.padding, windows.dilation, _planes(winners))
+    return winners
+
+
+@kernel
+def _max_pool2d(x, size, stride, padding, dilation, out):
+    lowest = x.dtype.type(-np.inf)
+    for m in prange(out.shape[0]):
+        image, y = x[m], out[m]
+        for r in range(y.shape[0]):
+            for s in range(y.shape[1]):
+                best = lowest
+                for i in range(size[0]):
+                    row = r * stride[0] + i * dilation[0] - padding[0]
+                    if 0 <= row < image.shape[0]:
+                        for j in range(size[1]):
+                            col = s * stride[1] + j * dilation[1] - padding[1]
+                            if 0 <= col < image.shape[1]:
+                                best = maximum(best, image[row, col])  # NaN wins
+                y[r, s] = best
+
+
+@kernel
+def _winners(x, size, stride, padding, dilation, out):
+    for m in prange(out.shape[0]):
+        image, where = x[m], out[m]
+        for r in range(where.shape[0]):
+            for s in range(where.shape[1]):
+                first, best = -1, image[0, 0]
+                for i in range(size[0]):
+                    row = r * stride[0] + i * dilation[0] - padding[0]
+                    if 0 <= row < image.shape[0]:
+                        for j in range(size[1]):
+                            col = s * stride[1] + j * dilation[1] - padding[1]
+                            if 0 <= col < image.shape[1]:
+                                value = image[row, col]
+                                if first < 0 or value > best or value != value:
+                                    first, best = row * image.shape[1] + col, value
+                where[r, s] = first
+
+
+@kernel
+def _send_back(dy, winners, out):
+    for m in prange(out.shape[0]):
+        to, dmap, where = out[m], dy[m], winners[m]
+        for k in range(where.size):
+            if where[k] >= 0:
+                to[where[k]] += dmap[k]
+
+
+def _checked(x, kernel, stride, padding, dilation, ceil_mode):
+    x = real("x", x)
+    shaped("x", x, (None, None, None, None))
+    windows = windows_on(
+        x.shape[2:], "kernel", kernel, kernel if stride is None else stride, padding, dilation, ceil_mode
+    )
+    for k, p, d in zip(windows.size, windows.padding, windows.dilation, strict=True):
+        if 2 * p > d * (k - 1) + 1:
+            raise ValueError(f"padding: expected at most half a window of {d * (k - 1) + 1}, got {p}")
+    return x, windows
+
+
+def _planes(x):
+    return x.reshape(math.prod(x.shape[:2]), *x.shape[2:])

@@ -1,0 +1,127 @@
+"""What convolution and pooling promise beyond their values."""
+
+import numpy as np
+import pytest
+
+from dlref.layers import conv2d, conv2d_backward, conv2d_definition, dense, dense_definition, max_pool2d
+from dlref.layers import max_pool2d_indices as indices
+from tests.bounds import Normwise
+
+GRID = [
+    {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "kernel": kernel}
+    for stride in (1, (2, 3))
+    for padding in (0, (2, 1))
+    for dilation in (1, (1, 2))
+    for groups in (1, 3)
+    for kernel in ((3, 3), (2, 1), (4, 5))
+]
+
+
+def drawn(rng, kernel, groups, dtype=np.float64, images=5):
+    x, w = rng.normal(size=(images, 6, 10, 13)), rng.normal(size=(9, 6 // groups, *kernel))
+    return x.astype(dtype), w.astype(dtype), rng.normal(size=9).astype(dtype)
+
+
+@pytest.mark.parametrize("settings", GRID, ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_product_equals_the_definition(settings, dtype, rng):
+    settings = dict(settings)
+    x, w, b = drawn(rng, settings.pop("kernel"), settings["groups"], dtype)
+    fast, definition = conv2d(x, w, b, **settings), conv2d_definition(x, w, b, **settings)
+    judged = Normwise(w[0].size).judge(fast, definition, ())
+    assert judged.error <= judged.bound
+
+
+@pytest.mark.parametrize("settings", GRID, ids=str)
+def test_the_gradients_are_the_adjoints(settings, rng):
+    """<dy, A x> = <A' dy, x> for the image, for the filters and for the bias."""
+    settings = dict(settings)
+    x, w, b = drawn(rng, settings.pop("kernel"), settings["groups"])
+    zero = np.zeros_like(b)
+    y = conv2d(x, w, zero, **settings)
+    dy = rng.normal(size=y.shape)
+    gradients = conv2d_backward(dy, x, w, b, **settings)
+    inner, size = np.vdot(dy, y), np.linalg.norm(dy) * np.linalg.norm(y)
+    assert abs(inner - np.vdot(gradients.x, x)) < 1e-13 * size
+    assert abs(inner - np.vdot(gradients.w, w)) < 1e-13 * size
+    bias = np.vdot(dy, conv2d(np.zeros_like(x), w, b, **settings))
+    assert abs(bias - np.vdot(gradients.b, b)) < 1e-13 * size
+
+
+def test_linear_in_the_image_and_in_the_filters(rng):
+    x, w, _ = drawn(rng, (3, 2), 1)
+    other_x, other_w, _ = drawn(rng, (3, 2), 1)
+    y = conv2d(2 * x - other_x, w, padding=1)
+    np.testing.assert_allclose(y, 2 * conv2d(x, w, padding=1) - conv2d(other_x, w, padding=1), atol=1e-12)
+    y = conv2d(x, 2 * w - other_w, stride=2)
+    np.testing.assert_allclose(y, 2 * conv2d(x, w, stride=2) - conv2d(x, other_w, stride=2), atol=1e-12)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_shift_by_the_stride_shifts_the_map(stride, rng):
+    """The equivariance holds bit for bit away from the borders, and for shifts by multiples of the stride alone."""
+    x = np.zeros((1, 2, 24, 24))
+    x[:, :, 6:12, 6:12] = rng.normal(size=(1, 2, 6, 6))
+    w = rng.normal(size=(4, 2, 3, 3))
+    y = conv2d_definition(x, w, stride=stride, padding=1)
+    moved = conv2d_definition(np.roll(x, (2 * stride, stride), axis=(2, 3)), w, stride=stride, padding=1)
+    np.testing.assert_array_equal(moved, np.roll(y, (2, 1), axis=(2, 3)))
+    if stride > 1:
+        off = conv2d_definition(np.roll(x, 1, axis=3), w, stride=stride, padding=1)
+        assert not any(np.allclose(off, np.roll(y, s, axis=3)) for s in range(y.shape[3]))
+
+
+def test_convolving_twice_is_convolving_with_the_convolved_filter(rng):
+    """Associative, with the second filter flipped: composition of cross-correlations is a convolution of filters."""
+    x, a, b = rng.normal(size=(1, 1, 12, 12)), rng.normal(size=(1, 1, 3, 3)), rng.normal(size=(1, 1, 2, 4))
+    both = conv2d(a, b[:, :, ::-1, ::-1], padding=(1, 3))
+    np.testing.assert_allclose(conv2d(conv2d(x, a), b), conv2d(x, both), atol=1e-12)
+
+
+def test_an_image_does_not_see_its_neighbors(rng):
+    """Blocks of images give what each image gives alone, whatever the number of blocks."""
+    x, w, b = drawn(rng, (3, 3), 1, images=300)
+    together = conv2d(x, w, b, padding=1)
+    alone = np.concatenate([conv2d(image[None], w, b, padding=1) for image in x])
+    np.testing.assert_allclose(together, alone, atol=1e-12)
+    dy = rng.normal(size=together.shape)
+    gradients = conv2d_backward(dy, x, w, b, padding=1)
+    parts = [conv2d_backward(g[None], image[None], w, b, padding=1) for g, image in zip(dy, x, strict=True)]
+    np.testing.assert_allclose(gradients.x, np.concatenate([p.x for p in parts]), atol=1e-12)
+    np.testing.assert_allclose(gradients.w, sum(p.w for p in parts), atol=1e-10)
+
+
+@pytest.mark.parametrize("special", [np.inf, np.nan])
+def test_what_is_not_finite_stays_where_it_was_seen(special, rng):
+    """Numbers that come along between two rows of windows are multiplied by zeros: infinity must not leave a trace."""
+    x, w = rng.normal(size=(1, 1, 6, 8)), rng.normal(size=(2, 1, 3, 3))
+    x[0, 0, 3, 0] = special  # only the first column of windows sees it, with the left weights
+    dy = rng.normal(size=(2, 4, 6))[None]
+    gradients = conv2d_backward(dy, x, w)
+    assert np.isfinite(gradients.x).all()
+    assert not np.isfinite(gradients.w[..., 0]).any() and np.isfinite(gradients.w[..., 1:]).all()
+    y = conv2d(x, w)
+    assert not np.isfinite(y[0, :, 1:, 0]).any() and np.isfinite(y[0, :, :, 1:]).all() and np.isfinite(y[0, :, 0]).all()
+
+
+def test_the_indices_point_at_the_maxima(rng):
+    x = rng.integers(0, 4, size=(3, 2, 11, 9)).astype(float)
+    for settings in (
+        {"kernel": 2},
+        {"kernel": (3, 2), "stride": 1, "padding": 1, "dilation": (1, 2), "ceil_mode": True},
+    ):
+        y, where = max_pool2d(x, **settings), indices(x, **settings)
+        seen = np.take_along_axis(x.reshape(3, 2, -1), where.reshape(3, 2, -1), axis=2)
+        np.testing.assert_array_equal(seen.reshape(y.shape), y)
+
+
+def test_a_window_that_sees_no_pixel():
+    """Dilation can step over a narrow image: minus infinity, no index, and no gradient."""
+    settings = {"kernel": (1, 2), "padding": (0, 1), "dilation": 2}
+    x = np.ones((1, 1, 1, 1))
+    assert max_pool2d(x, **settings).item() == -np.inf and indices(x, **settings).item() == -1
+
+
+def test_the_dense_layer_equals_its_definition(rng):
+    x, w, b = rng.normal(size=(4, 3, 50)), rng.normal(size=(7, 50)), rng.normal(size=7)
+    np.testing.assert_allclose(dense(x, w, b), dense_definition(x, w, b), rtol=1e-12)
