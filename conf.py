@@ -12,7 +12,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent
-FAMILIES = "activations losses optimizers schedules layers metrics data autodiff training models".split()
+FAMILIES = [
+    "activations",
+    "losses",
+    "optimizers",
+    "schedules",
+    "layers",
+    "metrics",
+    "data",
+    "autodiff",
+    "training",
+    "models",
+]
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 
 from digest import package_digest  # noqa: E402 - found through the line above

@@ -181,6 +181,17 @@ def _scripts(app):
         yield name, Path(app.srcdir, "gallery", f"{name}.md5"), key
 
 
+def forget_lost_scripts(app):
+    """Remove what sphinx-gallery has made of scripts that are gone; it leaves that to us."""
+    made = Path(app.srcdir, "gallery")
+    for page in made.glob("*/plot_*.rst"):
+        script = Path(app.confdir, "gallery", page.parent.name, f"{page.stem}.py")
+        if not script.exists():
+            patterns = (f"{page.stem}.*", f"images/{page.stem}.json", f"images/**/sphx_glr_{page.stem}_[0-9t]*.svg")
+            for path in {path for pattern in patterns for path in page.parent.glob(pattern)}:
+                path.unlink()
+
+
 def _known_keys(app):
     return Path(app.confdir, "build", "gallery-keys.json")
 
@@ -223,7 +234,8 @@ def setup(app):
     app.add_config_value("dlref_versions", "", "env")
     app.connect("config-inited", note_versions)
     app.connect("builder-inited", start, priority=300)
-    app.connect("builder-inited", forget_stale_scripts, priority=400)  # sphinx-gallery: 500
+    app.connect("builder-inited", forget_lost_scripts, priority=400)  # sphinx-gallery: 500
+    app.connect("builder-inited", forget_stale_scripts, priority=400)
     app.connect("source-read", note_files)
     app.connect("env-before-read-docs", run_pages)
     app.connect("build-finished", remember_scripts)

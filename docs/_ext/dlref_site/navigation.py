@@ -52,7 +52,8 @@ class Functions(SphinxDirective):
 
     def run(self):
         family = self.arguments[0]
-        if not Path(self.env.app.confdir, "src", "dlref", family).is_dir():
+        place = Path(self.env.app.confdir, "src", "dlref", family)
+        if not (place.is_dir() or place.with_suffix(".py").exists()):
             return [nodes.paragraph("", "This family has no functions yet.")]
         return self.parse_text_to_nodes(f"```{{eval-rst}}\n.. automodule:: dlref.{family}\n   :members:\n```\n")
 

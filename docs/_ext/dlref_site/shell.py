@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import random
+import warnings
 
 import matplotlib.pyplot as plt  # noqa: F401 - imported before the fork
 import numpy as np
@@ -96,6 +97,8 @@ def run_page(pipe, notebook, folder):
     os.chdir(folder)
     shell = new_shell()
     figures.style()
+    # A warning without the file name that IPython invents for the cell, another one in every run.
+    warnings.formatwarning = lambda message, category, *rest: f"{category.__name__}: {message}\n"
     # The state would otherwise come from the common parent: the same by accident instead of on purpose.
     np.random.seed(0)  # noqa: NPY002
     random.seed(0)
