@@ -193,7 +193,8 @@ def _against(row):
 
     A label that only repeats the range is left out.
     """
-    measure = "" if row["measure"] in {"exact", "ULP"} else f", {row['measure']}"
+    plain = row["measure"] in {"exact", "ULP"} or row["error"] == row["bound"] == 0
+    measure = "" if plain else f", {row['measure']}"
     label = row.get("label", "")
     words = f"{label}: {row['range']}" if label and row["range"] not in label else row["range"]
     return f"{row['oracle']}{measure}; {row['count']:,} values: {words}"

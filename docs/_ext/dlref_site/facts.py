@@ -162,6 +162,11 @@ def extension_digest():
     return digest.hexdigest()[:16]
 
 
+def look_again(app):
+    """Read the package's source anew for this build."""
+    _package_at.cache_clear()
+
+
 def purge(app, env, docname):
     all_facts(env).pop(docname, None)
 
@@ -176,6 +181,7 @@ def setup(app):
     app.add_config_value("dlref_extension", extension_digest(), "env", [str])
     # Where the tests cannot run (a hosting service, say) the pages say so instead of failing.
     app.add_config_value("dlref_unmeasured", os.environ.get("DLREF_UNMEASURED") == "1", "env", [bool])
+    app.connect("builder-inited", look_again, priority=1)
     app.connect("env-purge-doc", purge)
     app.connect("env-merge-info", merge)
     return {"env_version": VERSION, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -94,7 +94,7 @@ def _absolute(module, node):
 
 
 class Package:
-    """The package ``dlref`` below ``root/src``."""
+    """The package ``dlref`` below ``root/src``, as it is when one asks first: one object for one build."""
 
     def __init__(self, root, name="dlref"):
         self.root = Path(root)
@@ -113,6 +113,7 @@ class Package:
                 return read_module(name, candidate)
         return None
 
+    @functools.cache  # noqa: B019 - the object lives as long as a build
     def families(self):
         """Return family -> its topic modules; a family is a package, or one module that is its own topic."""
         found = {}
@@ -126,6 +127,7 @@ class Package:
                 found[path.name] = [self.module(f"{self.name}.{path.name}.{topic}") for topic in topics]
         return found
 
+    @functools.cache  # noqa: B019
     def public(self):
         """Return ``"activations.relu"`` -> the module that defines it, for every public name of every family."""
         return {
@@ -135,6 +137,7 @@ class Package:
             for name in module.public
         }
 
+    @functools.cache  # noqa: B019
     def functions(self):
         """Return those of `public` that are functions; the others are types and constants."""
         return {

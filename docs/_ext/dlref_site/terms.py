@@ -53,9 +53,11 @@ class HeadLine(Piece):
         return list_of(entries)
 
     def _home(self):
-        roles = " ".join(f"{{fn}}`{function}`" for function in self.term.functions)
-        text = f"In `dlref.{self.term.family}`: " + roles.replace("` {", "`, {")
-        return self.inline(text)
+        """Say where the functions are, family by family."""
+        families = {}
+        for function in self.term.functions:
+            families.setdefault(function.partition(".")[0], []).append(f"{{fn}}`{function}`")
+        return self.inline("; ".join(f"`dlref.{family}`: {', '.join(roles)}" for family, roles in families.items()))
 
 
 def report_problems(app):
