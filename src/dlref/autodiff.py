@@ -1236,7 +1236,7 @@ def flat_parameters(params: Any) -> FlatParameters:
 
     References
     ----------
-    Bottou, Curtis & Nocedal (2018), "Optimization methods for large-scale machine learning", section 2.
+    Bottou, Curtis & Nocedal (2018), "Optimization methods for large-scale machine learning".
 
     Examples
     --------

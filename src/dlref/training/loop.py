@@ -174,7 +174,7 @@ def minibatches(n: int, batch_size: int, rng: np.random.Generator | None, drop_l
 
     References
     ----------
-    Bottou (2012), "Stochastic gradient descent tricks", section 4.2.
+    Bottou (2012), "Stochastic gradient descent tricks".
 
     Examples
     --------
@@ -320,7 +320,7 @@ def fit(
 
     References
     ----------
-    Bottou (2012), "Stochastic gradient descent tricks", section 4.
+    Bottou (2012), "Stochastic gradient descent tricks".
 
     Examples
     --------

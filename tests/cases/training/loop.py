@@ -1,5 +1,6 @@
 """Shuffling, batches and the training loop, against permutations, DataLoader and torch's own loop."""
 
+import inspect
 import itertools
 
 import numpy as np
@@ -191,6 +192,28 @@ def sklearn_after_two_epochs():
     return model
 
 
+def default_of_shuffle(call):
+    parameters = inspect.signature(call).parameters
+    return parameters["shuffle"].default
+
+
+def keras_shuffle():
+    import keras
+
+    return default_of_shuffle(keras.Model.fit)
+
+
+def sklearn_shuffle():
+    from sklearn.neural_network import MLPClassifier
+
+    return default_of_shuffle(MLPClassifier)
+
+
+def torch_shuffle():
+    batches = torch.utils.data.DataLoader(torch.arange(1000), batch_size=1000)
+    return not torch.equal(next(iter(batches)), torch.arange(1000))
+
+
 def ours_of_uneven_batches():
     x = np.array([0.0, 0.0, 0.0, 0.0, 5.0])
     run = fit(lambda p, x: np.mean(p[0] * 0 + x), (0.0,), x, adam, adam_state, lr=0.0, epochs=1, batch_size=2, rng=None)
@@ -213,6 +236,24 @@ def keras_of_uneven_batches():
 
 
 CONVENTIONS = [
+    Convention(
+        "epoch",
+        "shuffled-by-default",
+        "Whether the examples are shuffled unless one says so",
+        "what happens when nothing is said",
+        [
+            Row(
+                "dlref",
+                "`rng` has no default: a generator shuffles, `None` keeps the order",
+                "asks",
+                lambda: "asks" if inspect.signature(fit).parameters["rng"].default is inspect.Parameter.empty else "?",
+                package="dlref",
+            ),
+            Row("PyTorch", "`shuffle` of `DataLoader`", "False", torch_shuffle, package="torch"),
+            Row("Keras", "`shuffle` of `fit`", "True", keras_shuffle, package="keras"),
+            Row("scikit-learn", "`shuffle` of `MLPClassifier`", "True", sklearn_shuffle, package="scikit-learn"),
+        ],
+    ),
     Convention(
         "epoch",
         "iterations-counted",
