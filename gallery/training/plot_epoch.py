@@ -52,8 +52,9 @@ assert abs(some[7] / many[1] - 1) < 0.05, "232 steps of 64 examples and 226 step
 assert all(np.diff(final) > 0.2) and final[-1] < loss(start, images, labels) - 0.1, final
 
 # alt: Four falling curves of loss against the number of steps, on a logarithmic axis, with ten markers on each at the
-#   ends of its epochs. They lie on one another where they overlap. With batches of 16 there are 1,130 steps and the loss
-#   ends at 0.26; with 64, 290 steps and 0.58; with 256, 80 steps and 1.27; with all examples at once, 10 steps and 2.11.
+#   ends of its epochs. They lie on one another where they overlap. With batches of 16 there are 1,130 steps and the
+#   loss ends at 0.26; with 64, 290 steps and 0.58; with 256, 80 steps and 1.27; with all examples at once, 10 steps
+#   and 2.11.
 # caption: Loss over all examples after each of ten epochs of gradient descent at the same learning rate. Every curve
 #   sees the data ten times; after as many steps they have reached the same loss.
 fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
