@@ -643,6 +643,6 @@ def test_times(value, words):
     assert apparatus.microseconds(value) == words
 
 
-def test_the_real_terms_have_no_problem():
+def test_every_id_on_the_pages_is_listed():
     command = [sys.executable, str(ROOT / "docs/_ext/dlref_site/ids.py")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []
