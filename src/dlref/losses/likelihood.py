@@ -246,7 +246,7 @@ def _cross_entropy_gradient(x, target, weight, keep, spread, ignored, dy, losses
             for j in range(row.size if spread > zero else 0):
                 weights += spread * weight[j]
                 loss += spread * weight[j] * (largest - row[j])
-                loss += spread * weight[j] * log_total
+            loss += weights * log_total
             pull, smooth = dy[r] * keep * weight[y] / total, dy[r] * weights / total
             own = smooth * dx[y] - pull * others  # p_y - 1 is minus the share of the others: nothing cancels
             for j in range(row.size):
@@ -566,10 +566,9 @@ def _distributions(target, logits):
 
 def _classes_back(rows, logits):
     """Return rows of classes in the shape of the logits."""
-    if logits.ndim <= 2:
-        return rows.reshape(logits.shape)
-    n, classes, *places = logits.shape
-    return np.ascontiguousarray(np.moveaxis(rows.reshape(n, *places, classes), -1, 1))
+    if logits.ndim > 2:
+        rows = np.moveaxis(rows.reshape(len(logits), *logits.shape[2:], logits.shape[1]), -1, 1)
+    return np.ascontiguousarray(rows).reshape(logits.shape)
 
 
 def _sides(logits, target, weight, pos_weight):
@@ -600,9 +599,6 @@ def _reduced(losses, reduction, count, shape):
 
 def _scale(dy, reduction, count, shape):
     """Return the cotangent of each single loss."""
-    if reduction == "none":
-        shaped("dy", dy, shape)
-        return dy.reshape(-1)
-    shaped("dy", dy, ())
+    shaped("dy", dy, shape if reduction == "none" else ())
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.full(int(np.prod(shape)), dy / dy.dtype.type(count) if reduction == "mean" else dy, dy.dtype)
+        return np.full(shape, dy / dy.dtype.type(count if reduction == "mean" else 1), dy.dtype).reshape(-1)
