@@ -129,6 +129,7 @@ sphinx_gallery_conf = {
     # Times differ from run to run and would change every page.
     "min_reported_time": 1e9,
     "write_computation_times": False,
+    "junit": "../gallery.xml",  # `nox -s docs` names the slowest from here
 }
 
 # --- functions and sources -------------------------------------------------------------------------------------------
@@ -152,6 +153,7 @@ html_css_files = ["dlref.css"]
 html_js_files = [("dlref.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # it would be fetched, which a browser refuses for files
 html_show_sphinx = True
 html_domain_indices = False
 pygments_style = "a11y-high-contrast-light"

@@ -9,8 +9,10 @@ import json
 import os
 import runpy
 import shutil
+import sqlite3
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nox
 
@@ -65,8 +67,8 @@ def measure(session, *args):
 def build(session, *command):
     """Run Sphinx, after the tests if the ledger is missing or older than the source.
 
-    A page that warned is not read again by the next build, which would then pass: only a build without a warning
-    leaves its doctrees to the next.
+    A page that warned is not read again by the next build, which would then pass. So only a build that ended, and
+    without a warning, leaves its doctrees to the next.
     """
     ledger = Path("build/ledger.json")
     if not ledger.exists() or json.loads(ledger.read_text(encoding="utf-8"))["source"] != digest():
@@ -95,7 +97,19 @@ def doctest(session):
 def docs(session):
     """Build the site; a warning is an error."""
     build(session, "sphinx", "-W", *session.posargs).touch()
+    session.log("Slowest to run:")
+    for seconds, name in slowest():
+        session.log(f"{seconds:6.1f} s  {name}")
     session.log(f"The site lies in {HTML / 'index.html'}")
+
+
+def slowest():
+    """The ten pages and scripts that took longest; of scripts, those that this build ran."""
+    pages = sqlite3.connect("build/jupyter_cache/global.db").execute("SELECT data, uri FROM nbcache")
+    times = [(json.loads(data)["execution_seconds"], os.path.relpath(page)) for data, page in pages]
+    scripts = ElementTree.parse("build/gallery.xml").iter("testcase")
+    times += [(float(script.get("time")), os.path.normpath(f"docs/{script.get('file')}")) for script in scripts]
+    return sorted(times, reverse=True)[:10]
 
 
 @nox.session
