@@ -114,7 +114,7 @@ def by_reverse(x, ops, left, right):
 
 
 def by_forward(x, ops, left, right):
-    return [program_tangent(x, direction, ops, left, right)[1] for direction in np.eye(len(x))]
+    return [program_tangent(x, direction, ops, left, right).tangent for direction in np.eye(len(x))]
 
 
 def seconds(run, *args):

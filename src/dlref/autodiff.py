@@ -25,6 +25,7 @@ from dlref._compile import kernel
 from dlref._math import exp, log, tanh
 
 __all__ = [
+    "Dual",
     "FlatParameters",
     "MLPGradients",
     "Op",
@@ -161,7 +162,7 @@ def vjp(f: Callable, /, *args: Any) -> tuple[Any, Callable]:
         raise TypeError(f"f: the result does not depend on its arguments, got {_kind(outputs[0])}")
     plain = _map(_plain, result)
 
-    def pull(dy: Any) -> Any:
+    def _pull(dy: Any) -> Any:
         cotangents: dict[int, Any] = {}
         for y, bar in zip(outputs, dy if isinstance(result, tuple) else (dy,), strict=True):
             if bar is not None and type(y) is _Traced:
@@ -172,7 +173,7 @@ def vjp(f: Callable, /, *args: Any) -> tuple[Any, Callable]:
         gradients = tuple(_gradients(t, found) for t in traced)
         return gradients[0] if len(gradients) == 1 else gradients
 
-    return plain, pull
+    return plain, _pull
 
 
 class _Tape:
@@ -682,6 +683,13 @@ class Op(IntEnum):
     TANH = 7
 
 
+class Dual(NamedTuple):
+    """A dual number: a value and its derivative in one direction."""
+
+    value: NDArray
+    tangent: NDArray
+
+
 class ProgramSweep(NamedTuple):
     """What every node of a program holds after one way forwards and one back: inputs first, then instructions."""
 
@@ -823,9 +831,7 @@ def program_sweep(x: ArrayLike, ops: Sequence[Op], left: Sequence[int], right: S
     return _sweep(np.ones((), x.dtype), x, *instructions)
 
 
-def program_tangent(
-    x: ArrayLike, dx: ArrayLike, ops: Sequence[Op], left: Sequence[int], right: Sequence[int]
-) -> tuple[NDArray, NDArray]:
+def program_tangent(x: ArrayLike, dx: ArrayLike, ops: Sequence[Op], left: Sequence[int], right: Sequence[int]) -> Dual:
     r"""Return the value of a program and its derivative in one direction: forward mode, by dual numbers.
 
     Every node holds a dual number :math:`v + \dot v \varepsilon` with :math:`\varepsilon^2 = 0`.
@@ -841,8 +847,9 @@ def program_tangent(
 
     Returns
     -------
-    y, dy : ndarray, shape ()
-        The result, and :math:`\sum_i \dot x_i\, \partial y / \partial x_i`.
+    Dual
+        ``value``, the result, and ``tangent``, its derivative :math:`\sum_i \dot x_i\, \partial y / \partial x_i`, both
+        of shape ().
 
     Raises
     ------
@@ -862,8 +869,7 @@ def program_tangent(
     One direction gives one number; the gradient would take as many runs as there are inputs.
 
     >>> ops = [Op.MULTIPLY, Op.SIN, Op.ADD]
-    >>> y, dy = program_tangent([2.0, 3.0], [1.0, 0.0], ops, [0, 0, 2], [1, 0, 3])
-    >>> dy.round(4)
+    >>> program_tangent([2.0, 3.0], [1.0, 0.0], ops, [0, 0, 2], [1, 0, 3]).tangent.round(4)
     np.float64(2.5839)
     """
     x, dx = reals("x", x, "dx", dx)
@@ -873,7 +879,7 @@ def program_tangent(
     tangents = np.empty_like(values)
     tangents[: len(x)] = dx
     _tangent(ops, left, right, values, tangents)
-    return values[-1:].reshape(()), tangents[-1:].reshape(())
+    return Dual(values[-1:].reshape(()), tangents[-1:].reshape(()))
 
 
 def _program(x, ops, left, right):
@@ -1189,13 +1195,13 @@ def check_gradient(
         product += float(np.vdot(g, directions[-1]))
         square += float(np.vdot(g, g))
 
-    def along(t):
+    def _along(t):
         moves = iter(directions)
         moved = _map(lambda leaf: leaf if (u := next(moves)) is None else leaf + t * u, params)
         value = f(moved, *data)
         return float(value[0] if isinstance(value, tuple) else value)
 
-    measured = (along(step) - along(-step)) / (2 * step)
+    measured = (_along(step) - _along(-step)) / (2 * step)
     return abs(measured - product) / max(math.sqrt(square), np.finfo(np.float64).tiny)
 
 

@@ -229,14 +229,14 @@ def patience(epochs: int, min_delta: float = 0.0) -> Callable[[list[float]], boo
     """
     epochs, min_delta = integer("epochs", epochs, 1), number("min_delta", min_delta, 0)
 
-    def stop(values):
+    def _stop(values):
         best, since = math.inf, 0
         for value in values:
             better = value < best - min_delta
             best, since = (value, 0) if better else (best, since + 1)
         return since >= epochs
 
-    return stop
+    return _stop
 
 
 def fit(
