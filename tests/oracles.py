@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 
+import gmpy2
 import mpmath
 import numpy as np
 import torch
@@ -22,8 +23,25 @@ def from_torch(expression):
     return want
 
 
+def from_mpfr(formula, bits=200):
+    """Make an elementwise oracle of a formula in MPFR numbers of this many bits, whose functions round correctly."""
+
+    def want(*args, **kwargs):
+        arrays = np.broadcast_arrays(*args)
+        points = [a.ravel().tolist() for a in arrays]
+        high, low = np.empty((2, arrays[0].size))
+        with gmpy2.context(gmpy2.get_context(), precision=bits, emin=-(10**8), emax=10**8):
+            for i, point in enumerate(zip(*points, strict=True)):
+                exact = formula(*map(gmpy2.mpfr, point), **kwargs)
+                high[i] = exact
+                low[i] = exact - high[i] if np.isfinite(high[i]) else 0.0
+        return Wide(high.reshape(arrays[0].shape), low.reshape(arrays[0].shape))
+
+    return want
+
+
 def from_mpmath(formula, digits=50):
-    """Make an elementwise oracle of a formula in mpmath numbers, with this many digits."""
+    """Make an elementwise oracle of a formula in mpmath numbers: slower than MPFR, and with every function."""
 
     def want(*args, **kwargs):
         arrays = np.broadcast_arrays(*args)
