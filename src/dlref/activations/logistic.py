@@ -149,7 +149,7 @@ def log_sigmoid(x: ArrayLike, /) -> NDArray:
 
     References
     ----------
-    Mächler (2012), "Accurately computing log(1 - exp(-|a|))".
+    Blanchard, Higham & Higham (2021), "Accurately computing the log-sum-exp and softmax functions".
 
     Examples
     --------
