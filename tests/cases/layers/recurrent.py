@@ -1,0 +1,185 @@
+"""The simple recurrent layer, and how every recurrent layer is drawn, judged and timed."""
+
+import numpy as np
+import torch
+
+from dlref.layers import RNN, rnn, rnn_backward
+from tests.bounds import Normwise
+from tests.cases import Bench, Case, Edge
+from tests.oracles import from_torch
+
+nan = np.nan
+
+
+def layer(blocks, state_count, batch=3, steps=5, inputs=4, hidden=7, biases=True, gain=1.0, loud=1.0):
+    """Return a function that draws x, the states, both weights and both biases."""
+
+    def draw(rng, dtype=None):
+        states = [rng.normal(size=(batch, hidden)) for _ in range(state_count)]
+        w_ih = rng.normal(size=(blocks * hidden, inputs)) * gain / np.sqrt(inputs)
+        w_hh = rng.normal(size=(blocks * hidden, hidden)) * gain / np.sqrt(hidden)
+        b = [rng.normal(size=blocks * hidden) if biases else None for _ in range(2)]
+        return rng.normal(size=(batch, steps, inputs)) * loud, *states, w_ih, w_hh, *b
+
+    return draw
+
+
+def sweep(blocks, state_count, make=layer, long=200):
+    """Return layers beyond the small one: short, long, wide, and with gates at their ends."""
+    return {
+        "1 step": make(blocks, state_count, batch=5, steps=1, inputs=2, hidden=3),
+        f"{long} steps": make(blocks, state_count, batch=2, steps=long, inputs=3, hidden=11, gain=0.5),
+        "1,000 inputs": make(blocks, state_count, batch=2, steps=4, inputs=1000, hidden=13),
+        "gates at their ends": make(blocks, state_count, batch=2, steps=6, inputs=5, hidden=9, loud=10.0),
+    }
+
+
+def torch_layer(module):
+    """Return a layer of torch.nn as a function of its input, states, weights and biases."""
+
+    def run(x, *rest):
+        *states, w_ih, w_hh, b_ih, b_hh = rest
+        sizes = x.shape[2], w_hh.shape[1]
+        net = module(*sizes, bias=b_ih is not None, batch_first=True, dtype=x.dtype)
+        weights = {"weight_ih_l0": w_ih, "weight_hh_l0": w_hh, "bias_ih_l0": b_ih, "bias_hh_l0": b_hh}
+        weights = {name: value for name, value in weights.items() if value is not None}
+        states = None if states[0] is None else tuple(state[None] for state in states)
+        states = states[0] if states and len(states) == 1 else states
+        y, last = torch.func.functional_call(net, weights, (x, states))
+        return (y, *(state[0] for state in (last if isinstance(last, tuple) else (last,))))
+
+    return run
+
+
+def weights_of(rest):
+    """Return w_ih and w_hh, the last two matrices of a call."""
+    return [array for array in rest if array is not None and array.ndim == 2][-2:]
+
+
+def terms(x, *rest):
+    """Count the products that one pre-activation sums."""
+    return sum(w.shape[1] for w in weights_of(rest))
+
+
+def terms_of_gradient(x, *rest):
+    """Count the products that one gradient sums, whichever has most."""
+    return x.shape[0] * x.shape[1] + weights_of(rest)[0].shape[0]
+
+
+def condition(x, *rest):
+    """Bound how a slope at a pre-activation a magnifies the rounding of a: by |a| for a gate that is nearly shut."""
+    return max(1.0, float(np.max(abs(x @ weights_of(rest)[0].T), initial=0.0)))
+
+
+def without_states(state_count, draw):
+    """Replace the states of a drawn layer by None."""
+
+    def drawn(rng, dtype=None):
+        x, *rest = draw(rng)
+        return x, *[None] * state_count, *rest[state_count:]
+
+    return drawn
+
+
+def refusals(blocks, state_count):
+    """Return calls with one argument that does not fit, for a layer with 3 inputs and 2 units."""
+    x, w_ih, w_hh = np.zeros((5, 4, 3)), np.zeros((2 * blocks, 3)), np.zeros((2 * blocks, 2))
+    none = [None] * state_count
+    return [
+        ((x[0], *none, w_ih, w_hh), {}, ValueError, r"x: expected shape \(any, any, any\), got \(4, 3\)"),
+        ((x, *none, w_ih[:, :2], w_hh), {}, ValueError, rf"w_ih: expected shape \({2 * blocks}, 3\), got"),
+        (
+            (x, *none, w_ih, np.zeros((7, 2))),
+            {},
+            ValueError,
+            rf"w_hh: expected shape \({2 * blocks}, 2\), got \(7, 2\)",
+        ),
+        ((x, np.zeros((4, 2)), *none[1:], w_ih, w_hh), {}, ValueError, r"h0: expected shape \(5, 2\), got \(4, 2\)"),
+        ((x, *none, w_ih, w_hh, np.zeros(3)), {}, ValueError, rf"b_ih: expected shape \({2 * blocks},\), got \(3,\)"),
+        ((x, *none, None, w_hh), {}, TypeError, "w_ih: expected an array, got None"),
+    ]
+
+
+def cases(function, module, blocks, state_count):
+    """Return the cases of a layer that torch.nn has: complete, without biases, without states."""
+    name, oracle = f"torch.nn.{module.__name__}", from_torch(torch_layer(module))
+    bounds = {"bound": Normwise(terms), "gradient_bound": Normwise(terms_of_gradient, condition)}
+    draw = layer(blocks, state_count)
+    return [
+        Case(
+            function,
+            draw,
+            name,
+            oracle,
+            sweep=sweep(blocks, state_count),
+            refuses=refusals(blocks, state_count),
+            **bounds,
+        ),
+        Case(function, layer(blocks, state_count, 2, 6, 3, 5, biases=False), name, oracle, label="no biases", **bounds),
+        Case(function, without_states(state_count, draw), name, oracle, label="no states", **bounds),
+    ]
+
+
+CASES = cases(rnn, torch.nn.RNN, 1, 1)
+
+ONE, NOTHING = [[1.0]], np.zeros((1, 0, 1))
+EDGES = [
+    Edge(
+        rnn,
+        (NOTHING, [[0.5]], ONE, ONE),
+        (NOTHING, [[0.5]]),
+        "no step, so the state stays; PyTorch refuses",
+        input="T = 0",
+    ),
+    Edge(
+        rnn,
+        ([[[0.0], [nan], [0.0]]], None, ONE, ONE),
+        ([[[0.0], [nan], [nan]]], [[nan]]),
+        "NaN stays in the state, for this sequence alone",
+        input="x = 0, nan, 0",
+        output="0, nan, nan",
+    ),
+]
+
+
+def thunks(ours, module, blocks, state_count, dtype, batch=32, steps=64, inputs=128, hidden=128):
+    """Return both forward passes of a layer over the same data."""
+    args = [a.astype(dtype) for a in layer(blocks, state_count, batch, steps, inputs, hidden)(np.random.default_rng(0))]
+    net, x, states = torch_module(module, state_count, args)
+    return lambda: ours(*args), lambda: net(x, states)
+
+
+def backward_thunks(backward, result, module, blocks, state_count, dtype, batch=32, steps=64, inputs=128, hidden=128):
+    """Return both gradients: ours computes the forward pass again, so that torch's counts as well."""
+    rng = np.random.default_rng(0)
+    args = [a.astype(dtype) for a in layer(blocks, state_count, batch, steps, inputs, hidden)(rng)]
+    dy = rng.normal(size=(batch, steps, hidden)).astype(dtype)
+    net, x, states = torch_module(module, state_count, args)
+    leaves, cotangent = [x.requires_grad_(), *net.parameters()], torch.from_numpy(dy)
+    dy = result(dy, *[None] * state_count)
+    return lambda: backward(dy, *args), lambda: torch.autograd.grad(net(x, states)[0], leaves, cotangent)
+
+
+def torch_module(module, state_count, args):
+    """Return a layer of torch.nn with these weights, its input and its states."""
+    x, *rest = (torch.from_numpy(a) for a in args)
+    net = module(x.shape[2], rest[0].shape[1], batch_first=True, dtype=x.dtype)
+    with torch.no_grad():
+        for parameter, value in zip(net.parameters(), rest[state_count:], strict=True):
+            parameter.copy_(value)
+    states = tuple(state[None] for state in rest[:state_count])
+    return net, x, states if state_count > 1 else states[0]
+
+
+def benches(function, backward, result, module, blocks, state_count, aim):
+    """Return both timings of a layer at batch 32, 64 steps, 128 inputs and 128 units."""
+    forward = f"layers.{function.__name__}", f"torch.nn.{module.__name__}", "32x64x128 to 128"
+    both = f"{forward[0]}_backward", f"{forward[1]}, forward and autograd", forward[2]
+    common = module, blocks, state_count
+    return [
+        Bench(*forward, lambda dtype: thunks(function, *common, dtype), aim=aim),
+        Bench(*both, lambda dtype: backward_thunks(backward, result, *common, dtype), aim=aim),
+    ]
+
+
+BENCH = benches(rnn, rnn_backward, RNN, torch.nn.RNN, 1, 1, None)
