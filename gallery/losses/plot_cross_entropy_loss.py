@@ -47,9 +47,9 @@ left.plot(p, squared, label="squared error")
 left.set(xlabel="probability $p$ of the truth", ylabel="loss", ylim=(0, 6))
 left.legend()
 right.plot(z, pull, label="$p - 1$")
-right.plot(z, squared_pull, label="$-2\\,(1 - p)\\,p\\,(1 - p)$")
+right.plot(z, squared_pull, label="$-2p(1 - p)^2$")
 right.set(xlabel="logit $z$ of the truth", ylabel="gradient")
-right.legend(loc="center right")
+right.legend(loc="lower right")
 right.grid(True)
 
 # %%

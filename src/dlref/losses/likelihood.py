@@ -218,7 +218,8 @@ def _cross_entropy(x, target, weight, keep, spread, ignored, losses):
                 term = exp(row[j] - largest)
                 others += zero if j == y else term
             gap = largest - row[y]
-            log_total = log1p(others + expm1(-gap))  # log(others + e^-gap), with the digits of a loss near zero
+            # log(others + e^-gap), with the digits of a loss near zero
+            log_total = log1p(others + expm1(-gap))
             loss = keep * weight[y] * (log_total + gap)
             for j in range(row.size if spread > zero else 0):
                 loss += spread * weight[j] * (largest - row[j])
@@ -230,7 +231,8 @@ def _cross_entropy(x, target, weight, keep, spread, ignored, losses):
 def _cross_entropy_gradient(x, target, weight, keep, spread, ignored, dy, losses, out):
     zero = x.dtype.type(0)
     for r in prange(x.shape[0]):
-        row, y, dx, loss, others, weights = x[r], target[r], out[r], zero, zero, zero
+        row, y, dx = x[r], target[r], out[r]
+        loss, others, weights = zero, zero, zero
         if y == ignored:
             dx[:] = zero
         else:
@@ -247,8 +249,10 @@ def _cross_entropy_gradient(x, target, weight, keep, spread, ignored, dy, losses
                 weights += spread * weight[j]
                 loss += spread * weight[j] * (largest - row[j])
             loss += weights * log_total
-            pull, smooth = dy[r] * keep * weight[y] / total, dy[r] * weights / total
-            own = smooth * dx[y] - pull * others  # p_y - 1 is minus the share of the others: nothing cancels
+            pull = dy[r] * keep * weight[y] / total
+            smooth = dy[r] * weights / total
+            # p_y - 1 is minus the share of the others: nothing cancels
+            own = smooth * dx[y] - pull * others
             for j in range(row.size):
                 dx[j] = (pull + smooth) * dx[j] - dy[r] * spread * weight[j]
             dx[y] = own - dy[r] * spread * weight[y]
@@ -526,9 +530,10 @@ def _binary_cross_entropy(x, yes, no, out):
     zero = x.dtype.type(0)
     for i in prange(x.size):
         both = log1p(exp(-abs(x[i])))
-        wrong_if_yes, wrong_if_no = maximum(-x[i], zero) + both, maximum(x[i], zero) + both
         # a side of weight zero costs nothing, even at an infinite logit
-        out[i] = (zero if yes[i] == zero else yes[i] * wrong_if_yes) + (zero if no[i] == zero else no[i] * wrong_if_no)
+        cost_if_yes = zero if yes[i] == zero else yes[i] * (maximum(-x[i], zero) + both)
+        cost_if_no = zero if no[i] == zero else no[i] * (maximum(x[i], zero) + both)
+        out[i] = cost_if_yes + cost_if_no
 
 
 @kernel
@@ -536,8 +541,8 @@ def _binary_cross_entropy_backward(dy, x, yes, no, out):
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in prange(x.size):
         small = exp(-abs(x[i]))
-        large = one / (one + small)
-        small *= large  # the sigmoids of -|x| and of |x|, each without cancellation
+        large = one / (one + small)  # the sigmoids of |x| and of -|x|
+        small *= large
         p, rest = (small, large) if x[i] < zero else (large, small)
         out[i] = dy[i] * (no[i] * p - yes[i] * rest)
 

@@ -275,10 +275,10 @@ def _constants(state, lr, beta1, beta2, eps, corrected):
 def _adam(g, p, m, v, step, beta1, rest1, beta2, rest2, eps_hat, decay, keep):
     zero = p.dtype.type(0)
     for i in prange(p.size):
-        gradient = g[i] if decay == zero else g[i] + decay * p[i]  # an infinite p without decay stays out of it
+        gradient = g[i] if decay == zero else g[i] + decay * p[i]
         m[i] = beta1 * m[i] + rest1 * gradient
         v[i] = beta2 * v[i] + rest2 * gradient * gradient
-        # m_hat / (sqrt(v_hat) + eps), with both corrections moved into step and eps_hat
+        # m_hat / (sqrt(v_hat) + eps), the corrections moved into step and eps_hat
         p[i] = keep * p[i] - step * m[i] / (np.sqrt(v[i]) + eps_hat)
 
 

@@ -352,7 +352,7 @@ EDGES = [
         cross_entropy,
         ([[1.0, 2.0]], [-100]),
         nan,
-        "every target ignored: the mean over nothing, 0 / 0",
+        "all ignored: 0 / 0",
         input="[[1, 2]], target [-100]",
     ),
     Edge(
@@ -367,7 +367,7 @@ EDGES = [
         cross_entropy_backward,
         (1.0, [[1.0, 2.0]], [-100]),
         [[0.0, 0.0]],
-        "an ignored example pulls at nothing",
+        "ignored, so no pull",
         input="1, [[1, 2]], target [-100]",
     ),
     Edge(

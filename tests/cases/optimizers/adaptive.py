@@ -534,7 +534,7 @@ CONVENTIONS = [
                 "-0.0526",
                 lambda: amsgrad_by_hand(True),
                 "{:.4f}",
-                source="written out from optax/_src/transform.py",
+                source="written out, after optax/_src/transform.py",
             ),
             Row(
                 "Reddi et al.",
@@ -542,7 +542,7 @@ CONVENTIONS = [
                 "-0.3148",
                 lambda: amsgrad_by_hand(False),
                 "{:.4f}",
-                source="written out from reddi2018convergence",
+                source="reddi2018convergence",
             ),
         ],
     ),
