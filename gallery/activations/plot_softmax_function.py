@@ -13,6 +13,7 @@ formula stands it overflows; shifted by the largest score it does not.
 
 import matplotlib.pyplot as plt
 import numpy as np
+
 from dlref.activations import softmax
 
 scores = np.array([2.0, 1.0, 0.5, -1.0])
