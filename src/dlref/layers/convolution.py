@@ -10,7 +10,7 @@ from dlref._arrays import integer, public, reals, shaped
 from dlref._compile import kernel, prange
 from dlref.layers._windows import THREADED_FROM, columns_of, folded, unfolded, windows_on
 
-__all__ = ["Conv2dGradients", "conv2d", "conv2d_backward", "conv2d_definition"]
+__all__ = ["Conv2dGradients", "conv2d", "conv2d_backward", "conv2d_definition", "conv2d_definition_backward"]
 
 
 class Conv2dGradients(NamedTuple):
@@ -240,6 +240,65 @@ def conv2d_definition(
     return y
 
 
+@public
+def conv2d_definition_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    w: ArrayLike,
+    b: ArrayLike | None = None,
+    /,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> Conv2dGradients:
+    """Return the gradients of `conv2d_definition`: every product of the sum gives to its two factors.
+
+    Parameters
+    ----------
+    dy : array_like, shape of the result of `conv2d_definition`
+        Gradient of the loss with respect to the output.
+    x, w, b
+        As for `conv2d`.
+    stride, padding, dilation, groups
+        As for `conv2d`.
+
+    Returns
+    -------
+    Conv2dGradients
+        What `conv2d_backward` returns, up to rounding.
+
+    Raises
+    ------
+    TypeError
+        If an argument is neither real nor integer.
+    ValueError
+        As for `conv2d_backward`.
+
+    See Also
+    --------
+    conv2d_backward : The same as matrix products.
+
+    References
+    ----------
+    Dumoulin & Visin (2016), "A guide to convolution arithmetic for deep learning", section 4.1.
+
+    Examples
+    --------
+    The pixel in the middle was seen twice.
+
+    >>> conv2d_definition_backward([[[[1.0, 1.0]]]], [[[[1.0, 2.0, 3.0]]]], [[[[10.0, 1.0]]]]).x
+    array([[[[10., 11.,  1.]]]])
+    """
+    dy, x, w, b = reals("dy", dy, "x", x, "w", w, "b", b)
+    x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
+    shaped("dy", dy, (len(x), len(w), *windows.count))
+    dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros(len(w), x.dtype)
+    settings = windows.stride, windows.padding, windows.dilation, len(w) // groups
+    _conv2d_definition_backward(dy, x, w, *settings, dx, dw, db)
+    return Conv2dGradients(dx, dw, None if b is None else db)
+
+
 @kernel(sums=True)
 def _conv2d_definition(x, w, b, stride, padding, dilation, filters_per_group, out):
     for n in prange(out.shape[0]):
@@ -256,6 +315,25 @@ def _conv2d_definition(x, w, b, stride, padding, dilation, filters_per_group, ou
                                 if 0 <= row < x.shape[2] and 0 <= col < x.shape[3]:  # outside, x is zero
                                     total += w[o, c, i, j] * x[n, first + c, row, col]
                     out[n, o, r, s] = total
+
+
+@kernel
+def _conv2d_definition_backward(dy, x, w, stride, padding, dilation, filters_per_group, dx, dw, db):
+    for n in range(dy.shape[0]):
+        for o in range(dy.shape[1]):
+            first = o // filters_per_group * w.shape[1]
+            for r in range(dy.shape[2]):
+                for s in range(dy.shape[3]):
+                    g = dy[n, o, r, s]
+                    db[o] += g
+                    for c in range(w.shape[1]):
+                        for i in range(w.shape[2]):
+                            for j in range(w.shape[3]):
+                                row = r * stride[0] + i * dilation[0] - padding[0]
+                                col = s * stride[1] + j * dilation[1] - padding[1]
+                                if 0 <= row < x.shape[2] and 0 <= col < x.shape[3]:
+                                    dx[n, first + c, row, col] += g * w[o, c, i, j]
+                                    dw[o, c, i, j] += g * x[n, first + c, row, col]
 
 
 def _checked(x, w, b, stride, padding, dilation, groups):

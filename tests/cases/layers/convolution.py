@@ -36,10 +36,6 @@ def torch_conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
     return torch.nn.functional.conv2d(x, w, b, stride, padding, dilation, groups)
 
 
-def torch_forward(*args, **kwargs):
-    return from_torch(torch_conv2d)(*args, **kwargs)  # without its gradient: the definition has none
-
-
 def onnx_conv(x, w, b=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
     from onnx import TensorProto, helper
     from onnx.reference import ReferenceEvaluator
@@ -144,16 +140,18 @@ CASES += [
         conv2d_definition,
         drawn(),
         "torch.nn.functional.conv2d",
-        torch_forward,
+        from_torch(torch_conv2d),
         bound=Normwise(terms),
+        gradient_bound=Normwise(lambda x, w, b=None: x.size),
     ),
     Case(
         conv2d_definition,
         drawn(groups=3, kernel=(4, 2)),
         "torch.nn.functional.conv2d",
-        torch_forward,
+        from_torch(torch_conv2d),
         kwargs={"groups": 3, "stride": (3, 2), "padding": (1, 2), "dilation": (2, 1)},
         bound=Normwise(terms),
+        gradient_bound=Normwise(lambda x, w, b=None: x.size),
         label="3 groups, stride (3, 2), padding (1, 2), dilation (2, 1)",
     ),
 ]
