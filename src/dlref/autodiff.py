@@ -943,7 +943,7 @@ def _reverse(ops, left, right, v, adjoint):
         node -= 1
         i, j, y, bar = left[k], right[k], v[node], adjoint[node]
         if bar == 0:
-            continue  # nothing that counts has used this node, even where its derivative is infinite
+            continue  # nothing to pass on, even where the slope is infinite
         if ops[k] == Op.ADD:
             adjoint[i] += bar
             adjoint[j] += bar
@@ -1061,7 +1061,7 @@ def mlp_loss_backward(
     x: ArrayLike,
     target: ArrayLike,
 ) -> MLPGradients:
-    r"""Return the gradient of `mlp_loss`, each line the transpose of one line of the function.
+    r"""Return the gradient of `mlp_loss`, line by line from the last to the first.
 
     Parameters
     ----------
@@ -1100,8 +1100,10 @@ def mlp_loss_backward(
     dy = real("dy", dy).astype(error.dtype)
     shaped("dy", dy, ())
     d_output = dy * error / error.dtype.type(len(error))
+    d_w2, d_b2 = d_output.T @ h, d_output.sum(axis=0)
     d_hidden = (d_output @ w2) * (1 - h * h)
-    return MLPGradients(d_hidden.T @ x, d_hidden.sum(axis=0), d_output.T @ h, d_output.sum(axis=0))
+    d_w1, d_b1 = d_hidden.T @ x, d_hidden.sum(axis=0)
+    return MLPGradients(d_w1, d_b1, d_w2, d_b2)
 
 
 def _mlp(w1, b1, w2, b2, x, target):

@@ -337,7 +337,6 @@ PROOFS = [
         "normwise",
         GRAPH,
         tape_against_torch,
-        direction="backward",
     ),
     Proof(
         [check_gradient],
