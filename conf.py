@@ -120,6 +120,7 @@ sphinx_gallery_conf = {
     "reset_modules": ("dlref_site.figures.reset",),
     "capture_repr": (),
     "backreferences_dir": None,
+    "parallel": True,  # as many scripts at a time as -j says
     "subsection_order": [f"../gallery/{family}" for family in FAMILIES],
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,

@@ -144,6 +144,16 @@ def test_the_scraper_saves_and_describes(tmp_path, draw):
     assert not plt.get_fignums()
 
 
+def test_a_refused_figure_is_not_left_to_the_next_script(tmp_path):
+    import matplotlib.pyplot as plt
+
+    plt.figure()
+    block = types.SimpleNamespace(content="plt.figure()\n", lineno=1)
+    with pytest.raises(ValueError, match="# alt"):
+        figures.scraper(block, {"src_file": "plot_x.py"}, {"src_dir": str(tmp_path)})
+    assert not plt.get_fignums()
+
+
 def test_a_photograph_becomes_small_and_a_picture_of_few_colors_stays():
     import base64
     import io

@@ -230,6 +230,15 @@ def scraper(block, block_vars, gallery_conf):
     """Save the open figures as adaptive SVG and describe them to `figure-of`; called by sphinx-gallery."""
     import matplotlib.pyplot as plt
 
+    try:
+        return _scrape(block, block_vars, gallery_conf)
+    finally:
+        plt.close("all")  # after an error, too: the next script must not inherit them
+
+
+def _scrape(block, block_vars, gallery_conf):
+    import matplotlib.pyplot as plt
+
     numbers = plt.get_fignums()
     if not numbers:
         return ""
@@ -242,7 +251,6 @@ def scraper(block, block_vars, gallery_conf):
         address = "/" + path.relative_to(gallery_conf["src_dir"]).as_posix()
         _describe(path, {"path": address, "alt": alt, "caption": caption})
         rst.append(f"\n.. figure:: {address}\n   :alt: {alt}\n\n   {_as_rst(caption)}\n")
-    plt.close("all")
     return "\n".join(rst)
 
 
