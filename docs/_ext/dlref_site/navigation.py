@@ -65,7 +65,14 @@ def short_sidebar(app, pagename, templatename, context, doctree):
     """
     if "toctree" in context:
         whole = context["toctree"]
-        context["toctree"] = lambda **options: whole(**(options | {"collapse": True}))
+        context["toctree"] = lambda **options: leveled(whole(**(options | {"collapse": True})))
+    if "body" in context:
+        context["body"] = leveled(context["body"])
+
+
+def leveled(html):
+    """Sphinx calls the caption of a list of pages a heading; a heading must say its level."""
+    return html.replace('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"')
 
 
 def setup(app):

@@ -42,7 +42,8 @@ class HeadLine(Piece):
     def _index(self):
         """Let the index and the search find the page under its other names."""
         names = [self.term.title, *self.term.aliases]
-        return addnodes.index(entries=[("single", name.replace(";", ","), "names", "", None) for name in names])
+        # "main": before pages that merely have the word in a title
+        return addnodes.index(entries=[("single", name.replace(";", ","), "names", "main", None) for name in names])
 
     def _confused(self):
         entries = []
