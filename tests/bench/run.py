@@ -71,11 +71,9 @@ def main(options):
             )
             missed = bench.aim is not None and dtype == "float32" and ratio < bench.aim
             short += [f"{bench.function} {bench.size}: {ratio:.2f} of {bench.aim}"] * missed
-            print(
-                f"{bench.function:34} {bench.size:14} {dtype:8} {ours * 1e6:9.1f} us {theirs * 1e6:9.1f} us {ratio:6.2f}  "
-                f"{bench.peer}{'  BELOW ITS AIM' if missed else ''}",
-                flush=True,
-            )
+            times = f"{ours * 1e6:9.1f} us {theirs * 1e6:9.1f} us {ratio:6.2f}"
+            note = "  BELOW ITS AIM" if missed else ""
+            print(f"{bench.function:34} {bench.size:14} {dtype:8} {times}  {bench.peer}{note}", flush=True)
     print(f"\n{len(rows)} pairs, {len(short)} below their aim", *short, sep="\n  ")
 
     machine = {"cpu": _cpu(), "threads": options.threads, "versions": {name: version(name) for name in PACKAGES}}
