@@ -29,7 +29,7 @@ assert np.allclose(sweep.adjoints[:2], gradient, rtol=1e-14), "the formula, diff
 #   adjoint: 1 at y, 3.909 at v2, 5 at v4, 5 at v3, 1.829 at x0 and 8.909 at x1.
 # caption: The function $y = (x_0 + x_1)(x_1 + \sin x_0)$ at $(2, 3)$. In every box the value, computed from left to
 #   right, and below it the adjoint, computed from right to left.
-fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 places = [(0, 1), (0, -1), (2, -1), (2, 1), (4, 1), (6, 0)]
 names = ["$x_0$", "$x_1$", "$v_2 = x_0 + x_1$", "$v_3 = \\sin x_0$", "$v_4 = x_1 + v_3$", "$y = v_2 v_4$"]
 for (px, py), name, value, adjoint in zip(places, names, sweep.values, sweep.adjoints, strict=True):

@@ -88,15 +88,15 @@ assert max(kept.history.loss[-113:]) > 2 * max(max(run.history.loss[-113:]) for 
 #   Right, accuracy after each epoch: reshuffled data reaches 0.95, sorted data 0.75.
 # caption: Batches of 16 from digits sorted by class, in their order and reshuffled every epoch. Left the loss of each
 #   batch in the last three epochs, right the accuracy over all examples.
-fig, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.4), width_ratios=(3, 2), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.2), width_ratios=(3, 2), layout="constrained")
 steps = np.arange(7 * 113, 10 * 113) / 113
 left.plot(steps, kept.history.loss[-len(steps) :], "C1-", linewidth=0.9, label="sorted")
 left.plot(steps, reshuffled[0].history.loss[-len(steps) :], "C0-", linewidth=0.9, label="reshuffled")
-left.set(xlabel="epoch", ylabel="loss of the batch", xticks=(7, 8, 9, 10))
-left.legend()
+left.set(xlabel="epoch", ylabel="loss of the batch", xticks=(7, 8, 9, 10), ylim=(0, 2.2))
+left.legend(ncols=2, loc="upper center")
 epochs = np.arange(1, 11)
 right.plot(epochs, kept.history.metrics["accuracy"], "C1s--", markersize=4, label="sorted")
 right.plot(epochs, reshuffled[0].history.metrics["accuracy"], "C0o-", markersize=4, label="reshuffled")
-right.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
+right.set(xlabel="epoch", ylabel="accuracy", xticks=(2, 4, 6, 8, 10), ylim=(0, 1.02))
 for ax in (left, right):
     ax.grid(True)
