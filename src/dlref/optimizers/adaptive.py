@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from dlref._arrays import number, real
 from dlref._compile import kernel, prange
 from dlref._math import maximum
-from dlref.optimizers.protocol import Step, arrays_of
+from dlref.optimizers._protocol import Step, arrays_of
 
 __all__ = ["AMSGradState", "AdamState", "adam", "adam_eps_hat", "adam_state", "adamw", "amsgrad", "amsgrad_state"]
 
@@ -259,7 +259,7 @@ def _adam_step(p, g, state, lr, beta1, beta2, eps, corrected, decay, keep, out):
     constants = _constants(state, lr, beta1, beta2, eps, corrected)
     g, arrays, flat = arrays_of(p, g, state, AdamState, out)
     _adam(g, *flat, *map(g.dtype.type, (*constants, decay, keep)))
-    return Step(arrays[0], AdamState(*arrays[1:], state.t + 1))
+    return Step(arrays[0], AdamState(*arrays[1:], t=state.t + 1))
 
 
 def _constants(state, lr, beta1, beta2, eps, corrected):
@@ -332,10 +332,12 @@ def amsgrad(
 
     Parameters
     ----------
-    p, g, lr, beta1, beta2, eps, weight_decay
+    p, g : array_like
         As for `adam`. For decoupled decay hand in ``(1 - lr * decay) * p``.
     state : AMSGradState
         From `amsgrad_state` or from the step before.
+    lr, beta1, beta2, eps, weight_decay : float
+        As for `adam`.
     out : tuple of ndarray and AMSGradState, optional
         As for `adam`.
 
@@ -378,7 +380,7 @@ def amsgrad(
     decay = number("weight_decay", weight_decay, 0, open_high=True)
     g, arrays, flat = arrays_of(p, g, state, AMSGradState, out)
     _amsgrad(g, *flat, *map(g.dtype.type, (*constants, decay)))
-    return Step(arrays[0], AMSGradState(*arrays[1:], state.t + 1))
+    return Step(arrays[0], AMSGradState(*arrays[1:], t=state.t + 1))
 
 
 @kernel
