@@ -214,10 +214,12 @@ def adam_eps_hat(
 
     Parameters
     ----------
-    p, g, state, lr, beta1, beta2, weight_decay
+    p, g, state, lr, beta1, beta2
         As for `adam`.
     eps : float
         Added to the root of the uncorrected second moment; the default is that of Keras.
+    weight_decay : float
+        As for `adam`.
     out : tuple of ndarray and AdamState, optional
         As for `adam`.
 
@@ -257,9 +259,9 @@ def adam_eps_hat(
 
 def _adam_step(p, g, state, lr, beta1, beta2, eps, corrected, decay, keep, out):
     constants = _constants(state, lr, beta1, beta2, eps, corrected)
-    g, arrays, flat = arrays_of(p, g, state, AdamState, out)
+    g, (p, m, v), flat = arrays_of(p, g, state, AdamState, out)
     _adam(g, *flat, *map(g.dtype.type, (*constants, decay, keep)))
-    return Step(arrays[0], AdamState(*arrays[1:], t=state.t + 1))
+    return Step(p, AdamState(m, v, state.t + 1))
 
 
 def _constants(state, lr, beta1, beta2, eps, corrected):
@@ -378,9 +380,9 @@ def amsgrad(
     """
     constants = _constants(state, lr, beta1, beta2, eps, True)
     decay = number("weight_decay", weight_decay, 0, open_high=True)
-    g, arrays, flat = arrays_of(p, g, state, AMSGradState, out)
+    g, (p, m, v, v_max), flat = arrays_of(p, g, state, AMSGradState, out)
     _amsgrad(g, *flat, *map(g.dtype.type, (*constants, decay)))
-    return Step(arrays[0], AMSGradState(*arrays[1:], t=state.t + 1))
+    return Step(p, AMSGradState(m, v, v_max, state.t + 1))
 
 
 @kernel
