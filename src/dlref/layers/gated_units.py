@@ -3,20 +3,21 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dlref._arrays import public
-from dlref._compile import inline, kernel
+from dlref._compile import kernel
 from dlref._math import tanh
-from dlref.layers.recurrent import (
-    batch_first,
-    input_gradients,
+from dlref.layers._recurrence import (
+    input_gradient,
     logistic,
     opened,
     opened_backward,
     projected,
-    state_gradients,
     states,
+    three,
+    turned,
+    weight_gradients,
 )
 
 __all__ = ["GRU", "GRUGradients", "gru", "gru_backward", "gru_reset_before", "gru_reset_before_backward"]
@@ -25,19 +26,19 @@ __all__ = ["GRU", "GRUGradients", "gru", "gru_backward", "gru_reset_before", "gr
 class GRU(NamedTuple):
     """The states after every step, (N, T, H), and after the last one, (N, H)."""
 
-    y: NDArray
-    h: NDArray
+    y: np.ndarray
+    h: np.ndarray
 
 
 class GRUGradients(NamedTuple):
     """Gradients of `gru` and `gru_reset_before`, None where the argument was."""
 
-    x: NDArray
-    h0: NDArray | None
-    w_ih: NDArray
-    w_hh: NDArray
-    b_ih: NDArray | None
-    b_hh: NDArray | None
+    x: np.ndarray
+    h0: np.ndarray | None
+    w_ih: np.ndarray
+    w_hh: np.ndarray
+    b_ih: np.ndarray | None
+    b_hh: np.ndarray | None
 
 
 @public
@@ -100,7 +101,7 @@ def gru(
     array([4., 2., 1.])
     """
     _, _, h = _gru_states(**opened(3, x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh))
-    return GRU(batch_first(h[1:]), h[-1].copy())
+    return GRU(turned(h[1:]), h[-1].copy())
 
 
 @public
@@ -158,9 +159,9 @@ def gru_backward(
     for t in reversed(range(len(gates))):
         _gru_cell_backward(dy_y[t], h[t], dh, gates[t], from_h[t])
         dh += from_h[t] @ w_hh
-    dx, dw_ih, db_ih = input_gradients(gates, x, w_ih, b_ih)
-    dw_hh, db_hh = state_gradients(from_h, h[:-1], b_hh)
-    return GRUGradients(dx, None if h0 is None else dh, dw_ih, dw_hh, db_ih, db_hh)
+    dw_ih, db_ih = weight_gradients(gates, turned(x), b_ih)
+    dw_hh, db_hh = weight_gradients(from_h, h[:-1], b_hh)
+    return GRUGradients(input_gradient(gates, w_ih), None if h0 is None else dh, dw_ih, dw_hh, db_ih, db_hh)
 
 
 def _gru_states(x, h0, w_ih, w_hh, b_ih, b_hh):
@@ -178,7 +179,8 @@ def _gru_cell(b, h_before, gates, from_h, h):
     one = h.dtype.type(1)
     br, bz, bn = three(b)
     for m in range(len(h)):
-        r, z, n = three(gates[m])  # so far what comes from x
+        # so far what comes from x
+        r, z, n = three(gates[m])
         hr, hz, hn = three(from_h[m])
         before, new = h_before[m], h[m]
         for j in range(new.size):
@@ -193,8 +195,9 @@ def _gru_cell(b, h_before, gates, from_h, h):
 def _gru_cell_backward(dy, h_before, dh, gates, from_h):
     one = dy.dtype.type(1)
     for m in range(len(dy)):
-        r, z, n = three(gates[m])  # in the end the gradients of their pre-activations
-        hr, hz, hn = three(from_h[m])  # in the end those of what came from h
+        # in the end the gradients of what came from x, and of what came from h
+        r, z, n = three(gates[m])
+        hr, hz, hn = three(from_h[m])
         dym, dhm, before = dy[m], dh[m], h_before[m]
         for j in range(dym.size):
             d = dym[j] + dhm[j]
@@ -204,12 +207,6 @@ def _gru_cell_backward(dy, h_before, dh, gates, from_h):
             dr = dn * hn[j] * r[j] * (one - r[j])
             hr[j], hz[j], hn[j] = dr, dz, dn * r[j]
             r[j], z[j], n[j] = dr, dz, dn
-
-
-@inline
-def three(row):
-    size = row.size // 3
-    return row[:size], row[size : 2 * size], row[2 * size :]
 
 
 @public
@@ -269,7 +266,7 @@ def gru_reset_before(
     False
     """
     _, _, h = _gru_reset_before_states(**opened(3, x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh))
-    return GRU(batch_first(h[1:]), h[-1].copy())
+    return GRU(turned(h[1:]), h[-1].copy())
 
 
 @public
@@ -330,11 +327,11 @@ def gru_reset_before_backward(
         d_kept = gates[t, :, two:] @ w_hh[two:]
         _gru_reset_backward(d_kept, h[t], dh, gates[t])
         dh += gates[t, :, :two] @ w_hh[:two]
-    dx, dw_ih, db_ih = input_gradients(gates, x, w_ih, b_ih)
-    dw_gates, db_hh = state_gradients(gates, h[:-1], b_hh)
-    dw_candidate, _ = state_gradients(gates[..., two:], kept, None)
+    dw_ih, db_ih = weight_gradients(gates, turned(x), b_ih)
+    dw_gates, db_hh = weight_gradients(gates, h[:-1], b_hh)
+    dw_candidate, _ = weight_gradients(gates[..., two:], kept, None)
     dw_hh = np.concatenate([dw_gates[:two], dw_candidate])
-    return GRUGradients(dx, None if h0 is None else dh, dw_ih, dw_hh, db_ih, db_hh)
+    return GRUGradients(input_gradient(gates, w_ih), None if h0 is None else dh, dw_ih, dw_hh, db_ih, db_hh)
 
 
 def _gru_reset_before_states(x, h0, w_ih, w_hh, b_ih, b_hh):
@@ -350,7 +347,8 @@ def _gru_reset_before_states(x, h0, w_ih, w_hh, b_ih, b_hh):
 @kernel
 def _gru_gates(from_h, h_before, gates, kept):
     for m in range(len(kept)):
-        r, z, _ = three(gates[m])  # so far what comes from x
+        # so far what comes from x
+        r, z, _ = three(gates[m])
         before, kept_m = h_before[m], kept[m]
         hr, hz = from_h[m, : before.size], from_h[m, before.size :]
         for j in range(before.size):
@@ -374,7 +372,8 @@ def _gru_candidate(from_kept, h_before, gates, h):
 def _gru_candidate_backward(dy, h_before, dh, gates):
     one = dy.dtype.type(1)
     for m in range(len(dy)):
-        _, z, n = three(gates[m])  # in the end the gradients of their pre-activations
+        # in the end the gradients of their pre-activations
+        _, z, n = three(gates[m])
         dym, dhm, before = dy[m], dh[m], h_before[m]
         for j in range(dym.size):
             d, zj, nj = dym[j] + dhm[j], z[j], n[j]

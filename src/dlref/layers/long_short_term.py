@@ -6,17 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import number, public, real
-from dlref._compile import inline, kernel
+from dlref._compile import kernel
 from dlref._math import tanh
-from dlref.layers.recurrent import (
-    batch_first,
-    input_gradients,
+from dlref.layers._recurrence import (
+    four,
+    input_gradient,
     logistic,
     opened,
     opened_backward,
     projected,
-    state_gradients,
     states,
+    turned,
+    weight_gradients,
 )
 
 __all__ = [
@@ -34,36 +35,36 @@ __all__ = [
 class LSTM(NamedTuple):
     """The hidden states after every step, (N, T, H), and hidden and cell state after the last one, (N, H)."""
 
-    y: NDArray
-    h: NDArray
-    c: NDArray
+    y: np.ndarray
+    h: np.ndarray
+    c: np.ndarray
 
 
 class LSTMGradients(NamedTuple):
     """Gradients of `lstm`, None where the argument was."""
 
-    x: NDArray
-    h0: NDArray | None
-    c0: NDArray | None
-    w_ih: NDArray
-    w_hh: NDArray
-    b_ih: NDArray | None
-    b_hh: NDArray | None
+    x: np.ndarray
+    h0: np.ndarray | None
+    c0: np.ndarray | None
+    w_ih: np.ndarray
+    w_hh: np.ndarray
+    b_ih: np.ndarray | None
+    b_hh: np.ndarray | None
 
 
 class LSTMPeepholeGradients(NamedTuple):
     """Gradients of `lstm_peephole`, None where the argument was."""
 
-    x: NDArray
-    h0: NDArray | None
-    c0: NDArray | None
-    w_ih: NDArray
-    w_hh: NDArray
-    p_i: NDArray
-    p_f: NDArray
-    p_o: NDArray
-    b_ih: NDArray | None
-    b_hh: NDArray | None
+    x: np.ndarray
+    h0: np.ndarray | None
+    c0: np.ndarray | None
+    w_ih: np.ndarray
+    w_hh: np.ndarray
+    p_i: np.ndarray
+    p_f: np.ndarray
+    p_o: np.ndarray
+    b_ih: np.ndarray | None
+    b_hh: np.ndarray | None
 
 
 @public
@@ -129,7 +130,7 @@ def lstm(
     (array([[1.]]), array([[8.]]))
     """
     _, h, c = _lstm_states(**opened(4, x=x, h0=h0, c0=c0, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh))
-    return LSTM(batch_first(h[1:]), h[-1].copy(), c[-1].copy())
+    return LSTM(turned(h[1:]), h[-1].copy(), c[-1].copy())
 
 
 @public
@@ -181,25 +182,22 @@ def lstm_backward(
     >>> lstm_backward(LSTM(None, None, [[1.0]]), x, None, [[8.0]], w_ih, w_hh, b).c0
     array([[1.]])
     """
-    given = {"x": x, "h0": h0, "c0": c0, "w_ih": w_ih, "w_hh": w_hh, "b_ih": b_ih, "b_hh": b_hh}
-    arrays, dy_y, dh, dc = opened_backward(4, dy, LSTM, **given)
+    arrays, dy_y, dh, dc = opened_backward(4, dy, LSTM, x=x, h0=h0, c0=c0, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh)
     x, h0, c0, w_ih, w_hh, b_ih, b_hh = arrays.values()
     gates, h, c = _lstm_states(**arrays)
     for t in reversed(range(len(gates))):
         _lstm_cell_backward(dy_y[t], dh, dc, c[t], c[t + 1], gates[t])
         np.matmul(gates[t], w_hh, out=dh)
-    dx, dw_ih, db_ih = input_gradients(gates, x, w_ih, b_ih)
-    dw_hh, db_hh = state_gradients(gates, h[:-1], b_hh)
-    return LSTMGradients(dx, None if h0 is None else dh, None if c0 is None else dc, dw_ih, dw_hh, db_ih, db_hh)
+    dw_ih, db_ih = weight_gradients(gates, turned(x), b_ih)
+    dw_hh, db_hh = weight_gradients(gates, h[:-1], b_hh)
+    dh0, dc0 = None if h0 is None else dh, None if c0 is None else dc
+    return LSTMGradients(input_gradient(gates, w_ih), dh0, dc0, dw_ih, dw_hh, db_ih, db_hh)
 
 
 def _lstm_states(x, h0, c0, w_ih, w_hh, b_ih, b_hh):
     gates = projected(x, w_ih, b_ih, b_hh)
     h, c = states(h0, gates, w_hh), states(c0, gates, w_hh)
-    from_h, w = (
-        np.empty(gates.shape[1:], gates.dtype),
-        w_hh.T.copy(),
-    )  # a product of few rows is faster with w as it lies
+    from_h, w = np.empty(gates.shape[1:], gates.dtype), w_hh.T.copy()
     for t in range(len(gates)):
         np.matmul(h[t], w, out=from_h)
         _lstm_cell(from_h, c[t], gates[t], c[t + 1], h[t + 1])
@@ -209,7 +207,8 @@ def _lstm_states(x, h0, c0, w_ih, w_hh, b_ih, b_hh):
 @kernel
 def _lstm_cell(from_h, c_before, gates, c, h):
     for n in range(len(h)):
-        i, f, g, o = four(gates[n])  # so far what comes from x
+        # so far what comes from x
+        i, f, g, o = four(gates[n])
         hi, hf, hg, ho = four(from_h[n])
         before, cn, hn = c_before[n], c[n], h[n]
         for j in range(hn.size):
@@ -225,7 +224,8 @@ def _lstm_cell(from_h, c_before, gates, c, h):
 def _lstm_cell_backward(dy, dh, dc, c_before, c, gates):
     one = c.dtype.type(1)
     for n in range(len(c)):
-        i, f, g, o = four(gates[n])  # in the end the gradients of their pre-activations
+        # in the end the gradients of their pre-activations
+        i, f, g, o = four(gates[n])
         dyn, dhn, dcn, before, cn = dy[n], dh[n], dc[n], c_before[n], c[n]
         for j in range(cn.size):
             d, squashed = dyn[j] + dhn[j], tanh(cn[j])
@@ -236,12 +236,6 @@ def _lstm_cell_backward(dy, dh, dc, c_before, c, gates):
             f[j] *= df * (one - f[j])
             g[j] = dg * (one - g[j] * g[j])
             o[j] *= d * squashed * (one - o[j])
-
-
-@inline
-def four(row):
-    size = row.size // 4
-    return row[:size], row[size : 2 * size], row[2 * size : 3 * size], row[3 * size :]
 
 
 def lstm_forget_bias(b: ArrayLike, value: float = 1.0) -> NDArray:
@@ -349,7 +343,7 @@ def lstm_peephole(
     """
     given = {"x": x, "h0": h0, "c0": c0, "w_ih": w_ih, "w_hh": w_hh, "p_i": p_i, "p_f": p_f, "p_o": p_o}
     _, h, c = _lstm_peephole_states(**opened(4, **given, b_ih=b_ih, b_hh=b_hh))
-    return LSTM(batch_first(h[1:]), h[-1].copy(), c[-1].copy())
+    return LSTM(turned(h[1:]), h[-1].copy(), c[-1].copy())
 
 
 @public
@@ -414,19 +408,16 @@ def lstm_peephole_backward(
         np.matmul(gates[t], w_hh, out=dh)
     di, df, _, do = np.split(gates, 4, axis=2)
     dp = (di * c[:-1]).sum((0, 1)), (df * c[:-1]).sum((0, 1)), (do * c[1:]).sum((0, 1))
-    dx, dw_ih, db_ih = input_gradients(gates, x, w_ih, b_ih)
-    dw_hh, db_hh = state_gradients(gates, h[:-1], b_hh)
+    dw_ih, db_ih = weight_gradients(gates, turned(x), b_ih)
+    dw_hh, db_hh = weight_gradients(gates, h[:-1], b_hh)
     dh, dc = None if h0 is None else dh, None if c0 is None else dc
-    return LSTMPeepholeGradients(dx, dh, dc, dw_ih, dw_hh, *dp, db_ih, db_hh)
+    return LSTMPeepholeGradients(input_gradient(gates, w_ih), dh, dc, dw_ih, dw_hh, *dp, db_ih, db_hh)
 
 
 def _lstm_peephole_states(x, h0, c0, w_ih, w_hh, p_i, p_f, p_o, b_ih, b_hh):
     gates = projected(x, w_ih, b_ih, b_hh)
     h, c = states(h0, gates, w_hh), states(c0, gates, w_hh)
-    from_h, w = (
-        np.empty(gates.shape[1:], gates.dtype),
-        w_hh.T.copy(),
-    )  # a product of few rows is faster with w as it lies
+    from_h, w = np.empty(gates.shape[1:], gates.dtype), w_hh.T.copy()
     for t in range(len(gates)):
         np.matmul(h[t], w, out=from_h)
         _lstm_peephole_cell(from_h, c[t], p_i, p_f, p_o, gates[t], c[t + 1], h[t + 1])
@@ -436,7 +427,8 @@ def _lstm_peephole_states(x, h0, c0, w_ih, w_hh, p_i, p_f, p_o, b_ih, b_hh):
 @kernel
 def _lstm_peephole_cell(from_h, c_before, p_i, p_f, p_o, gates, c, h):
     for n in range(len(h)):
-        i, f, g, o = four(gates[n])  # so far what comes from x
+        # so far what comes from x
+        i, f, g, o = four(gates[n])
         hi, hf, hg, ho = four(from_h[n])
         before, cn, hn = c_before[n], c[n], h[n]
         for j in range(hn.size):
@@ -452,7 +444,8 @@ def _lstm_peephole_cell(from_h, c_before, p_i, p_f, p_o, gates, c, h):
 def _lstm_peephole_cell_backward(dy, dh, dc, c_before, c, p_i, p_f, p_o, gates):
     one = c.dtype.type(1)
     for n in range(len(c)):
-        i, f, g, o = four(gates[n])  # in the end the gradients of their pre-activations
+        # in the end the gradients of their pre-activations
+        i, f, g, o = four(gates[n])
         dyn, dhn, dcn, before, cn = dy[n], dh[n], dc[n], c_before[n], c[n]
         for j in range(cn.size):
             d, squashed = dyn[j] + dhn[j], tanh(cn[j])

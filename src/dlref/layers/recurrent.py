@@ -1,19 +1,22 @@
-"""The simple recurrent layer, and what all recurrent layers share.
-
-Inputs and outputs are laid out as (N, T, ...); inside, time comes first, so that one step is one block of memory. Each
-layer multiplies the inputs of all steps by ``w_ih`` at once and then walks over time: one product with ``w_hh`` and one
-call of its cell, a kernel, per step. ``h[0]`` is the state before the first step. The backward pass walks forward once
-more, keeps what every cell computed, and walks back.
-"""
+"""The simple recurrent layer."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from dlref._arrays import public, reals, shaped
-from dlref._compile import inline, kernel
-from dlref._math import exp, tanh
+from dlref._arrays import public
+from dlref._compile import kernel
+from dlref._math import tanh
+from dlref.layers._recurrence import (
+    input_gradient,
+    opened,
+    opened_backward,
+    projected,
+    states,
+    turned,
+    weight_gradients,
+)
 
 __all__ = ["RNN", "RNNGradients", "rnn", "rnn_backward"]
 
@@ -21,19 +24,19 @@ __all__ = ["RNN", "RNNGradients", "rnn", "rnn_backward"]
 class RNN(NamedTuple):
     """The states after every step, (N, T, H), and after the last one, (N, H)."""
 
-    y: NDArray
-    h: NDArray
+    y: np.ndarray
+    h: np.ndarray
 
 
 class RNNGradients(NamedTuple):
     """Gradients of `rnn`, None where the argument was."""
 
-    x: NDArray
-    h0: NDArray | None
-    w_ih: NDArray
-    w_hh: NDArray
-    b_ih: NDArray | None
-    b_hh: NDArray | None
+    x: np.ndarray
+    h0: np.ndarray | None
+    w_ih: np.ndarray
+    w_hh: np.ndarray
+    b_ih: np.ndarray | None
+    b_hh: np.ndarray | None
 
 
 @public
@@ -91,7 +94,7 @@ def rnn(
     array([0.762, 0.642, 0.566, 0.513])
     """
     h = _rnn_states(**opened(1, x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh))
-    return RNN(batch_first(h[1:]), h[-1].copy())
+    return RNN(turned(h[1:]), h[-1].copy())
 
 
 @public
@@ -150,9 +153,9 @@ def rnn_backward(
     for t in reversed(range(len(da))):
         _rnn_cell_backward(dy_y[t], dh, h[t + 1], da[t])
         np.matmul(da[t], w_hh, out=dh)
-    dx, dw_ih, db_ih = input_gradients(da, x, w_ih, b_ih)
-    dw_hh, db_hh = state_gradients(da, h[:-1], b_hh)
-    return RNNGradients(dx, None if h0 is None else dh, dw_ih, dw_hh, db_ih, db_hh)
+    dw_ih, db_ih = weight_gradients(da, turned(x), b_ih)
+    dw_hh, db_hh = weight_gradients(da, h[:-1], b_hh)
+    return RNNGradients(input_gradient(da, w_ih), None if h0 is None else dh, dw_ih, dw_hh, db_ih, db_hh)
 
 
 def _rnn_states(x, h0, w_ih, w_hh, b_ih, b_hh):
@@ -179,85 +182,3 @@ def _rnn_cell_backward(dy, dh, h, da):
         dyn, dhn, hn, dan = dy[n], dh[n], h[n], da[n]
         for j in range(hn.size):
             dan[j] = (dyn[j] + dhn[j]) * (one - hn[j] * hn[j])
-
-
-@inline
-def logistic(x):
-    one = np.float32(1)  # exact in both types, and a float64 stays one
-    return one / (one + exp(-x))
-
-
-def opened(blocks, **given):
-    """Return the arguments of a recurrent layer by name: arrays of one dtype, their shapes checked; None stays.
-
-    ``blocks`` counts the pre-activations of a cell; names with a dot are parts of the result's gradient.
-    """
-    for name in ("x", "w_ih", "w_hh", "p_i", "p_f", "p_o"):
-        if given.get(name, ()) is None:
-            raise TypeError(f"{name}: expected an array, got None")
-    arrays = dict(zip(given, reals(*(item for pair in given.items() for item in pair)), strict=True))
-    shaped("x", arrays["x"], (None, None, None))
-    shaped("w_hh", arrays["w_hh"], (None, None))
-    (batch, steps, inputs), hidden = arrays["x"].shape, arrays["w_hh"].shape[1]
-    shapes = {"x": (batch, steps, inputs), "dy.y": (batch, steps, hidden)}
-    shapes |= {"w_ih": (blocks * hidden, inputs), "w_hh": (blocks * hidden, hidden)}
-    shapes |= dict.fromkeys(("b_ih", "b_hh"), (blocks * hidden,))
-    shapes |= dict.fromkeys(("h0", "c0", "dy.h", "dy.c"), (batch, hidden))
-    shapes |= dict.fromkeys(("p_i", "p_f", "p_o"), (hidden,))
-    for name, array in arrays.items():
-        if array is not None:
-            shaped(name, array, shapes[name])
-    return arrays
-
-
-def opened_backward(blocks, dy, kind, **given):
-    """Return what `opened` does, and the parts of ``dy``: y with time first, the last states free to be written to."""
-    if not isinstance(dy, kind):
-        raise TypeError(f"dy: expected {kind.__name__}, got {type(dy).__name__}")
-    parts = {f"dy.{part}": value for part, value in dy._asdict().items()}
-    arrays = opened(blocks, **given, **parts)
-    dy_y, *dy_last = (arrays.pop(part) for part in parts)
-    (batch, steps, _), hidden, dtype = arrays["x"].shape, arrays["w_hh"].shape[1], arrays["x"].dtype
-    dy_y = np.zeros((steps, batch, hidden), dtype) if dy_y is None else time_first(dy_y)
-    return arrays, dy_y, *(np.zeros((batch, hidden), dtype) if part is None else part.copy() for part in dy_last)
-
-
-def time_first(x):
-    """Return (T, N, ...) for (N, T, ...)."""
-    return np.ascontiguousarray(x.swapaxes(0, 1))
-
-
-def batch_first(x):
-    """Return (N, T, ...) for (T, N, ...), never a view."""
-    return x.swapaxes(0, 1).copy(order="C")
-
-
-def projected(x, w_ih, *biases):
-    """Return what every step's cell gets from its input, (T, N, blocks * H), in one product."""
-    batch, steps, inputs = x.shape
-    from_x = time_first(x).reshape(steps * batch, inputs) @ w_ih.T
-    given = [b for b in biases if b is not None]
-    if given:
-        from_x += sum(given[1:], given[0])
-    return from_x.reshape(steps, batch, len(w_ih))
-
-
-def states(first, from_x, w_hh):
-    """Return room for the states before and after every step, (T + 1, N, H), with the first one in place."""
-    room = np.empty((len(from_x) + 1, from_x.shape[1], w_hh.shape[1]), from_x.dtype)
-    room[0] = 0 if first is None else first
-    return room
-
-
-def input_gradients(da, x, w_ih, b_ih):
-    """Return the gradients of x, w_ih and b_ih, from those of the pre-activations, (T, N, blocks * H)."""
-    batch, steps, inputs = x.shape
-    rows = da.reshape(steps * batch, len(w_ih))
-    dx = batch_first((rows @ w_ih).reshape(steps, batch, inputs))
-    return dx, rows.T @ time_first(x).reshape(steps * batch, inputs), None if b_ih is None else rows.sum(axis=0)
-
-
-def state_gradients(da, h, b_hh):
-    """Return the gradients of w_hh and b_hh; ``h`` (T, N, H) holds what w_hh was multiplied by."""
-    rows = da.reshape(da.shape[0] * da.shape[1], da.shape[2])
-    return rows.T @ h.reshape(len(rows), h.shape[2]), None if b_hh is None else rows.sum(axis=0)
