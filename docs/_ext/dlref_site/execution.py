@@ -202,6 +202,9 @@ def forget_stale_scripts(app):
     for name, md5, key in _scripts(app):
         if keys.get(name) != key:
             md5.unlink(missing_ok=True)
+        if not md5.exists():
+            # A thumbnail that says "broken" would outlive the repair: it is a PNG, and those are preferred.
+            md5.parent.joinpath("images", "thumb", f"sphx_glr_{Path(name).stem}_thumb.png").unlink(missing_ok=True)
 
 
 def remember_scripts(app, error):
