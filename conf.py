@@ -152,6 +152,7 @@ html_title = f"dlref {release}"
 html_static_path = ["docs/_static", "build/assets"]
 html_css_files = ["dlref.css"]
 html_js_files = [("dlref.js", {"defer": "defer"})]
+html_permalinks_icon = "#"
 html_copy_source = False
 html_show_sourcelink = False
 html_show_search_summary = False  # it would be fetched, which a browser refuses for files

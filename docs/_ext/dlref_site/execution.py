@@ -187,7 +187,13 @@ def forget_lost_scripts(app):
     for page in made.glob("*/plot_*.rst"):
         script = Path(app.confdir, "gallery", page.parent.name, f"{page.stem}.py")
         if not script.exists():
-            patterns = (f"{page.stem}.*", f"images/{page.stem}.json", f"images/**/sphx_glr_{page.stem}_[0-9t]*.svg")
+            image = f"sphx_glr_{page.stem}"
+            patterns = (
+                f"{page.stem}.*",
+                f"images/{page.stem}.json",
+                f"images/{image}_[0-9][0-9][0-9].*",
+                f"images/thumb/{image}_thumb.*",
+            )
             for path in {path for pattern in patterns for path in page.parent.glob(pattern)}:
                 path.unlink()
 
@@ -203,8 +209,9 @@ def forget_stale_scripts(app):
         if keys.get(name) != key:
             md5.unlink(missing_ok=True)
         if not md5.exists():
-            # A thumbnail that says "broken" would outlive the repair: it is a PNG, and those are preferred.
-            md5.parent.joinpath("images", "thumb", f"sphx_glr_{Path(name).stem}_thumb.png").unlink(missing_ok=True)
+            # A thumbnail that says "broken" would outlive the repair: it is a PNG, and sphinx-gallery prefers those.
+            for thumbnail in md5.parent.glob(f"images/thumb/sphx_glr_{Path(name).stem}_thumb.*"):
+                thumbnail.unlink()
 
 
 def remember_scripts(app, error):

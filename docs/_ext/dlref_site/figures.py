@@ -336,7 +336,7 @@ def _tenths(match):
 def lighten_thumbnails(app):
     """sphinx-gallery has copied whole figures as thumbnails: replace each copy by its light form."""
     for path in Path(app.srcdir, "gallery").rglob("images/thumb/*.svg"):
-        svg = path.read_text("utf8")
+        svg = path.read_text("utf8", errors="replace")  # of a script that failed it is a PNG by another name
         if is_adaptive(svg):
             path.write_text(thumbnail(svg), "utf8")
 
@@ -432,8 +432,15 @@ def inline(svg, prefix, alt):
 NOT_FOR_READERS = re.compile(r"^ +# (?:alt|caption): .*\n(?: +#   .*\n)*|  # noqa.*$", re.M)
 
 
-def finish_script_page(app, docname, source):
+# sphinx-gallery writes this on each section of an index, every time with the same id.
+EMPTY_TAG_LIST = re.compile(r"^\.\. raw:: html\n\n +<div id='sg-tag-list'.*></div>\n", re.M)
+
+
+def finish_gallery_page(app, docname, source):
     """A script's page leads back to its term; alt text and caption stand at the figure, not in the code."""
+    if not docname.startswith("gallery/"):
+        return
+    source[0] = EMPTY_TAG_LIST.sub("", source[0])
     script = re.fullmatch(r"gallery/\w+/plot_(\w+)", docname)
     if not script:
         return
@@ -459,5 +466,5 @@ def setup(app):
     app.connect("builder-inited", prepare)
     # sphinx-gallery runs its scripts at priority 500 of the same event.
     app.connect("builder-inited", lighten_thumbnails, priority=600)
-    app.connect("source-read", finish_script_page)
+    app.connect("source-read", finish_gallery_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
