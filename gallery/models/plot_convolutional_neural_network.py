@@ -111,10 +111,10 @@ for ax, title in zip(axes, titles, strict=True):
 # Curves
 # ------
 
-# alt: Two panels over 15 epochs. Above, on a logarithmic axis, the training loss of the convolutional network falls from
-#   1.7 to about 0.02; that of the linear classifier starts lower, at 1.0, and levels off at 0.1 after the third epoch.
-#   Below, the share of test digits that are read correctly: the convolutional network starts lower and ends near 99
-#   percent, the linear classifier between 97 and 98.
+# alt: Two panels over 15 epochs. Above, on a logarithmic axis, the training loss of the convolutional network falls
+#   from 1.7 to about 0.02; that of the linear classifier starts lower, at 1.0, and levels off at 0.1. Below, the share
+#   of test digits that are read correctly: the convolutional network starts lower and ends near 99 percent, the linear
+#   classifier between 97 and 98.
 # caption: Training loss, and accuracy on the 450 test digits, after each epoch.
 fig, (above, below) = plt.subplots(2, 1, figsize=(6, 5), sharex=True, layout="constrained")
 for (name, run), style in zip(runs.items(), ("C0o-", "C1s--"), strict=True):
@@ -136,8 +136,8 @@ table = np.zeros((10, 10), int)
 np.add.at(table, (y[test], predicted), 1)
 assert table.sum() == 450 and np.trace(table) == round(450 * reached["convolutional"])
 
-# alt: A table of ten true digits by ten predicted ones. The diagonal holds 43 to 46 in every row. Off the diagonal stand
-#   a handful of ones in marked cells, such as a four read as a nine.
+# alt: A table of ten true digits by ten predicted ones. The diagonal holds 43 to 46 in every row. Off the diagonal
+#   stand a handful of ones in marked cells.
 # caption: Confusion matrix of the test digits: how often the digit of the row was read as that of the column. Mistakes
 #   are marked.
 fig, ax = plt.subplots(figsize=(4.6, 4.6), layout="constrained")
