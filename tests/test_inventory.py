@@ -1,6 +1,7 @@
 """The scope, the package, the case tables, the pages and the scripts name the same things; what is missing is named."""
 
 import importlib
+import inspect
 import tomllib
 from pathlib import Path
 
@@ -18,7 +19,7 @@ PUBLIC = {
     f"{family}.{name}"
     for family in dlref.__all__
     for name in importlib.import_module(f"dlref.{family}").__all__
-    if not isinstance(getattr(importlib.import_module(f"dlref.{family}"), name), type)
+    if inspect.isfunction(getattr(importlib.import_module(f"dlref.{family}"), name))
 }
 
 

@@ -64,7 +64,7 @@ def statistics(rng, channels):
 
 
 def long_batch(rng, length, mean):
-    return rng.normal(size=(length, 2)) + mean, *affine(rng, 2)
+    return rng.normal(size=(length, 8)) + mean, *affine(rng, 8)
 
 
 def condition(x, *_):

@@ -56,8 +56,8 @@ def placements(score, target, level=0.95):
     wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
     auc = wins.mean()
     error = np.sqrt(wins.mean(1).var(ddof=1) / len(positive) + wins.mean(0).var(ddof=1) / len(negative))
-    low, high = scipy.stats.norm.interval(level, auc, error)
-    return auc, error, max(low, 0.0), min(high, 1.0)
+    reach = scipy.stats.norm.ppf((1 + level) / 2) * error
+    return auc, error, max(auc - reach, 0.0), min(auc + reach, 1.0)
 
 
 def hull(score, target, weight):
