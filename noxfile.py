@@ -71,7 +71,8 @@ def build(session, *command):
     without a warning, leaves its doctrees to the next.
     """
     ledger = Path("build/ledger.json")
-    if not ledger.exists() or json.loads(ledger.read_text(encoding="utf-8"))["source"] != digest():
+    record = json.loads(ledger.read_text(encoding="utf-8")) if ledger.exists() else {}
+    if record.get("source") != digest() or not record["complete"]:
         measure(session)
     clean = DOCTREES / "clean"
     if not clean.exists():

@@ -53,13 +53,17 @@ def pytest_sessionstart(session):
 def pytest_sessionfinish(session):
     if hasattr(session.config, "workerinput"):  # under xdist the reports, and so the rows, reach the controller
         return
+    if os.environ.get("NUMBA_DISABLE_JIT"):  # a run for coverage measures nothing
+        return
     published = session.config.published
     if not any(published.values()):
         return
     BUILD.mkdir(exist_ok=True)
     source = package_digest(ROOT)
     ledger = _merged(BUILD / "ledger.json", "rows", published["ledger"], source, _ledger_key)
+    whole = not session.config.option.keyword and session.config.args_source is session.config.ArgsSource.TESTPATHS
     ledger |= {
+        "complete": whole or ledger["complete"],
         "date": datetime.date.today().isoformat(),
         "dlref": version("dlref"),
         "python": platform.python_version(),
@@ -76,8 +80,10 @@ def pytest_sessionfinish(session):
 def _merged(path, field, rows, source, key):
     """Old rows stay while the package's source is the same, so that a run of a few tests renews only its own."""
     old = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    kept = {key(r): r for r in old.get(field, ())} if old.get("source") == source else {}
-    return {"source": source, field: list((kept | {key(r): r for r in rows}).values())}
+    same = old.get("source") == source
+    kept = {key(r): r for r in old.get(field, ())} if same else {}
+    merged = list((kept | {key(r): r for r in rows}).values())
+    return {"source": source, "complete": same and old.get("complete", False), field: merged}
 
 
 def _ledger_key(row):

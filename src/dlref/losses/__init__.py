@@ -1,5 +1,11 @@
 """Losses: how far a prediction is from the truth, and the entropies behind them."""
 
+from typing import TYPE_CHECKING, Any
+
 from dlref._family import gather
 
 __all__ = gather(__name__, __path__, globals())
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...  # the gathered names, for tools that do not run the line above
