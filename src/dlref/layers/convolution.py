@@ -303,7 +303,7 @@ def conv2d_definition_backward(
 def _conv2d_definition(x, w, b, stride, padding, dilation, filters_per_group, out):
     for n in prange(out.shape[0]):
         for o in range(out.shape[1]):
-            first = o // filters_per_group * w.shape[1]  # channel of the group that filter o belongs to
+            first = o // filters_per_group * w.shape[1]  # channel of its group
             for r in range(out.shape[2]):
                 for s in range(out.shape[3]):
                     total = b[o]

@@ -1,5 +1,6 @@
 """conv2d against PyTorch, ONNX's reference and SciPy, over strides, paddings, dilations, groups and kernel shapes."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -8,8 +9,8 @@ import torch
 
 from dlref.layers import conv2d, conv2d_backward, conv2d_definition
 from tests.bounds import Normwise
-from tests.cases import Bench, Case, Convention, Edge, Row
-from tests.oracles import from_torch
+from tests.cases import Bench, Case, Convention, Edge, Proof, Row
+from tests.oracles import autograd, from_torch
 
 inf, nan = np.inf, np.nan
 
@@ -28,7 +29,7 @@ def wide(channels):
     return lambda rng, dtype: drawn(channels, 5, image=(6, 7))(rng)
 
 
-def terms(x, w, b=None):
+def terms(x, w, *_):
     return np.size(w[0])
 
 
@@ -52,6 +53,12 @@ def onnx_conv(x, w, b=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), grou
 def scipy_correlate(x, w, b=None):
     sums = [[sum(scipy.signal.correlate2d(c, k, "valid") for c, k in zip(i, f, strict=True)) for f in w] for i in x]
     return np.array(sums) + (0 if b is None else b[:, None, None])
+
+
+def long_double(x, w, b):
+    seen = np.lib.stride_tricks.sliding_window_view(x.astype(np.longdouble), w.shape[2:], axis=(2, 3))
+    y = np.tensordot(seen, w.astype(np.longdouble), ((1, 4, 5), (1, 2, 3))) + b
+    return np.moveaxis(y, -1, 1).astype(np.float64)
 
 
 FITS = "expected windows that fit into 4 by 6 pixels, borders included, got 5 by 3"
@@ -92,41 +99,81 @@ REFUSES = [
     ),
 ]
 
-GRID = {
-    "plain": (drawn(), {}),
-    "no bias, even kernel": (drawn(kernel=(2, 4), bias=False), {}),
-    "1 x 1": (drawn(kernel=(1, 1)), {}),
-    "stride 2, padding 1": (drawn(), {"stride": 2, "padding": 1}),
-    "stride (3, 2), padding (0, 2), even kernel": (drawn(kernel=(4, 2)), {"stride": (3, 2), "padding": (0, 2)}),
-    "dilation (2, 3), padding (2, 4)": (drawn(kernel=(3, 2)), {"dilation": (2, 3), "padding": (2, 4)}),
-    "3 groups, stride (2, 3)": (drawn(groups=3), {"groups": 3, "stride": (2, 3)}),
-    "depthwise, stride 2, dilation (1, 2)": (
-        drawn(6, 12, (3, 2), groups=6),
-        {"groups": 6, "stride": 2, "dilation": (1, 2), "padding": (1, 0)},
-    ),
-    "windows wider than the image": (drawn(kernel=(5, 7), image=(3, 4)), {"padding": (2, 3)}),
-    "1 x 1, stride (2, 1)": (drawn(kernel=(1, 1)), {"stride": (2, 1)}),
-}
-SWEEP = {f"a sum of {9 * channels:,} products": wide(channels) for channels in (1, 111, 1_111)}
-SWEEP["40 images of 28 x 28, in several blocks"] = lambda rng, dtype: drawn(4, 3, image=(28, 26), images=40)(rng)
-
-CASES = [
-    Case(
-        conv2d,
-        args,
-        "torch.nn.functional.conv2d",
-        from_torch(torch_conv2d),
-        kwargs=kwargs,
-        sweep=SWEEP if label == "plain" else {},
-        bound=Normwise(terms),
-        gradient_bound=Normwise(lambda x, w, b=None: x.size),
-        refuses=REFUSES if label == "plain" else (),
-        label=label,
+GRID = list(
+    itertools.product(
+        [1, (3, 2)],  # stride
+        [0, (1, 2)],  # padding
+        [1, (2, 1)],  # dilation
+        [1, 3, 6],  # groups
+        [(3, 3), (2, 5), (4, 2), (1, 1)],  # kernel
+        [(9, 11), (12, 10)],  # image
     )
-    for label, (args, kwargs) in GRID.items()
-]
-CASES += [
+)
+GRID.append((1, (2, 3), 1, 1, (5, 7), (3, 4)))  # windows that are wider than the image
+SETTINGS = f"{len(GRID)} settings of stride, padding, dilation, groups, odd and even kernels, images not square"
+BOUND = {t: 16 + np.sqrt(6 * 2 * 5) / 8 for t in ("float32", "float64")}
+GRADIENT_BOUND = {t: 2 * (16 + np.sqrt(2 * 6 * 120) / 8) for t in ("float32", "float64")}
+
+
+def normwise(got, want):
+    return float(np.max(np.abs(got - want)) / np.max(np.abs(want)))
+
+
+def grid(function, gradient=None):
+    """Return a judgment of a function, or of its gradient, over the whole grid."""
+
+    def run(dtype):
+        rng, worst, count = np.random.default_rng(11), 0.0, 0
+        for *settings, groups, kernel, image in GRID:
+            args = [v.astype(dtype) for v in drawn(6, 12, kernel, groups, image)(rng)]
+            wide = [v.astype(np.float64) for v in args]
+            kwargs = dict(zip(("stride", "padding", "dilation", "groups"), (*settings, groups), strict=True))
+            y = function(*args, **kwargs)
+            if gradient is None:
+                pairs = [(y, from_torch(torch_conv2d)(*wide, **kwargs))]
+            else:
+                dy = rng.normal(size=y.shape).astype(dtype)
+                wanted = autograd(torch_conv2d, wide, dy.astype(np.float64), kwargs)
+                pairs = list(zip(gradient(dy, *args, **kwargs), wanted, strict=True))
+            for got, want in pairs:
+                assert got.shape == want.shape and got.dtype == dtype
+                worst, count = max(worst, normwise(got, want)), count + got.size
+        return worst, count
+
+    return run
+
+
+def proof(function, gradient=None):
+    bounds = BOUND if gradient is None else GRADIENT_BOUND
+    return Proof(
+        [function],
+        "torch.nn.functional.conv2d" if gradient is None else "autograd of torch.nn.functional.conv2d",
+        SETTINGS,
+        "normwise",
+        {t: float(c * np.finfo(t).eps) for t, c in bounds.items()},
+        grid(function, gradient),
+        direction="forward" if gradient is None else "backward",
+    )
+
+
+PROOFS = [proof(conv2d), proof(conv2d, conv2d_backward)]
+
+SWEEP = {f"a sum of {9 * channels:,} products": wide(channels) for channels in (1, 111)}
+SWEEP["40 images of 28 × 26, in several blocks"] = lambda rng, dtype: drawn(4, 3, image=(28, 26), images=40)(rng)
+SWEEP["no bias"] = lambda rng, dtype: drawn(kernel=(2, 4), bias=False)(rng)
+LONG = {"a sum of 9,999 products": wide(1_111)}
+GENERAL = {"stride": (3, 2), "padding": (1, 2), "dilation": (2, 1), "groups": 3}
+TORCH = {
+    "oracle": "torch.nn.functional.conv2d",
+    "want": from_torch(torch_conv2d),
+    "bound": Normwise(terms),
+    "gradient_bound": Normwise(lambda x, *_: x.size),
+}
+CASES = [
+    Case(conv2d, drawn(), sweep=SWEEP, refuses=REFUSES, **TORCH),
+    Case(conv2d, drawn(groups=3, kernel=(4, 2), bias=False), kwargs=GENERAL, label="all settings", **TORCH),
     Case(conv2d, drawn(), "scipy.signal.correlate2d", scipy_correlate, bound=Normwise(terms)),
+    Case(conv2d, drawn(7), "windows in NumPy's long double", long_double, sweep=LONG, bound=Normwise(terms)),
     Case(
         conv2d,
         drawn(groups=3, kernel=(2, 3)),
@@ -134,26 +181,10 @@ CASES += [
         onnx_conv,
         kwargs={"groups": 3, "stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)},
         bound=Normwise(terms),
-        label="3 groups, stride (2, 1), padding (1, 2), dilation (1, 2)",
+        label="all settings",
     ),
-    Case(
-        conv2d_definition,
-        drawn(),
-        "torch.nn.functional.conv2d",
-        from_torch(torch_conv2d),
-        bound=Normwise(terms),
-        gradient_bound=Normwise(lambda x, w, b=None: x.size),
-    ),
-    Case(
-        conv2d_definition,
-        drawn(groups=3, kernel=(4, 2)),
-        "torch.nn.functional.conv2d",
-        from_torch(torch_conv2d),
-        kwargs={"groups": 3, "stride": (3, 2), "padding": (1, 2), "dilation": (2, 1)},
-        bound=Normwise(terms),
-        gradient_bound=Normwise(lambda x, w, b=None: x.size),
-        label="3 groups, stride (3, 2), padding (1, 2), dilation (2, 1)",
-    ),
+    Case(conv2d_definition, drawn(), sweep=SWEEP, **TORCH),
+    Case(conv2d_definition, drawn(groups=3, kernel=(4, 2), bias=False), kwargs=GENERAL, label="all settings", **TORCH),
 ]
 
 
@@ -170,14 +201,14 @@ EDGES = [
         (DOT, SMALL),
         image([4.0, 3.0], [2.0, 1.0]),
         "a single pixel shows the filter turned by 180 degrees",
-        input="one pixel in the middle of 3 x 3; w = [[1, 2], [3, 4]]",
+        input="one pixel in the middle of 3 × 3; w = [[1, 2], [3, 4]]",
         output="[[4, 3], [2, 1]]",
     ),
     Edge(
         conv2d,
         (SMALL, image([2.0])),
         image([2.0, 4.0], [6.0, 8.0]),
-        "a 1 x 1 filter scales",
+        "a 1 × 1 filter scales",
         input="[[1, 2], [3, 4]]; w = [[2]]",
         output="[[2, 4], [6, 8]]",
     ),
@@ -220,15 +251,15 @@ EDGES = [
         (np.zeros((0, 1, 3, 3)), SMALL),
         np.zeros((0, 1, 2, 2)),
         "an empty batch stays empty",
-        input="no image of 3 x 3; w of 2 x 2",
-        output="no map of 2 x 2",
+        input="no image of 3 × 3; w of 2 × 2",
+        output="no map of 2 × 2",
     ),
     Edge(
         conv2d,
         (SMALL, np.zeros((1, 1, 3, 3))),
         ValueError,
         "a window larger than the image has no place",
-        input="2 x 2; w of 3 x 3",
+        input="2 × 2; w of 3 × 3",
     ),
 ]
 
@@ -413,10 +444,10 @@ def backward_thunks(images, channels, size, filters, kernel, padding, stride=1):
 
 
 SIZES = {
-    "8 x 16 x 28 x 28, 32 of 3 x 3": (8, 16, 28, 32, 3, 1),
-    "8 x 64 x 28 x 28, 64 of 1 x 1": (8, 64, 28, 64, 1, 0),
-    "64 x 16 x 8 x 8, 32 of 3 x 3": (64, 16, 8, 32, 3, 1),
-    "8 x 3 x 64 x 64, 16 of 5 x 5, stride 2": (8, 3, 64, 16, 5, 2, 2),
+    "8 × 16 × 28 × 28, 32 of 3 × 3": (8, 16, 28, 32, 3, 1),
+    "8 × 64 × 28 × 28, 64 of 1 × 1": (8, 64, 28, 64, 1, 0),
+    "64 × 16 × 8 × 8, 32 of 3 × 3": (64, 16, 8, 32, 3, 1),
+    "8 × 3 × 64 × 64, 16 of 5 × 5, stride 2": (8, 3, 64, 16, 5, 2, 2),
 }
 BENCH = [Bench("layers.conv2d", "torch.nn.functional.conv2d", size, thunks(*a), aim=0.75) for size, a in SIZES.items()]
 BENCH += [

@@ -96,12 +96,12 @@ def backward_thunks(rows, inputs, outputs):
 
 
 BENCH = [
-    Bench("layers.dense", "torch.nn.functional.linear", "64 x 512 to 256", thunks(64, 512, 256), aim=0.9),
-    Bench("layers.dense", "torch.nn.functional.linear", "256 x 1024 to 1024", thunks(256, 1024, 1024), aim=0.9),
+    Bench("layers.dense", "torch.nn.functional.linear", "64 × 512 to 256", thunks(64, 512, 256), aim=0.9),
+    Bench("layers.dense", "torch.nn.functional.linear", "256 × 1024 to 1024", thunks(256, 1024, 1024), aim=0.9),
     Bench(
         "layers.dense_backward",
         "the same products in PyTorch",
-        "64 x 512 to 256",
+        "64 × 512 to 256",
         backward_thunks(64, 512, 256),
         aim=0.9,
     ),

@@ -1,11 +1,13 @@
 """max_pool2d and its indices against PyTorch, ties, NaN and borders included."""
 
+import itertools
+
 import numpy as np
 import torch
 
 from dlref.layers import max_pool2d, max_pool2d_backward, max_pool2d_indices
-from tests.bounds import Exact
-from tests.cases import Bench, Case, Edge
+from tests.bounds import Exact, Normwise
+from tests.cases import Bench, Case, Edge, Proof
 from tests.oracles import from_torch
 
 inf, nan = np.inf, np.nan
@@ -43,56 +45,97 @@ REFUSES = [
     ((np.ones((1, 1, 2, 3)), 0), {}, ValueError, "kernel: expected an integer at least 1, got 0"),
     ((np.ones((1, 1, 4, 4)), 2), {"padding": 2}, ValueError, "padding: expected at most half a window of 2, got 2"),
 ]
-GRID = {
-    "2 x 2": (2, {}),
-    "3 x 3, stride 2, padding 1": (3, {"stride": 2, "padding": 1}),
-    "(3, 2), stride (1, 3)": ((3, 2), {"stride": (1, 3)}),
-    "3 x 3, dilation (1, 2), stride 1": (3, {"dilation": (1, 2), "stride": 1}),
-    "2 x 2, ceil_mode": (2, {"ceil_mode": True}),
-    "3 x 3, stride 2, padding 1, ceil_mode": (3, {"stride": 2, "padding": 1, "ceil_mode": True}),
-}
-CASES = []
-for label, (kernel, kwargs) in GRID.items():
-    kwargs = {"kernel": kernel, **kwargs}
-    refuses = REFUSES if label == "2 x 2" else ()
-    forward = Exact()
-    CASES += [
-        Case(
-            max_pool2d,
-            maps,
-            "torch.nn.functional.max_pool2d",
-            from_torch(torch_max_pool2d),
-            kwargs=kwargs,
-            sweep=SWEEP,
-            bound=forward,
-            gradient_bound=None if kwargs.get("stride") else Exact(),
-            refuses=refuses,
-            label=label,
-        ),
-        Case(
-            max_pool2d_indices,
-            ties,
-            "torch.nn.functional.max_pool2d, return_indices",
-            torch_indices,
-            kwargs=kwargs,
-            sweep=SWEEP,
-            bound=Exact(),
-            label=label,
-        ),
-    ]
+GENERAL = {"kernel": (3, 2), "stride": (1, 3), "padding": (1, 0), "dilation": (1, 2), "ceil_mode": True}
+VALUES = {"oracle": "torch.nn.functional.max_pool2d", "want": from_torch(torch_max_pool2d)}
+PLACES = {"oracle": "torch.nn.functional.max_pool2d, return_indices", "want": torch_indices}
+CASES = [
+    Case(
+        max_pool2d,
+        maps,
+        kwargs={"kernel": 2},
+        sweep=SWEEP,
+        bound=Exact(),
+        gradient_bound=Exact(),
+        refuses=REFUSES,
+        label="2 × 2",
+        **VALUES,
+    ),
+    Case(
+        max_pool2d,
+        maps,
+        kwargs=GENERAL,
+        sweep=SWEEP,
+        bound=Exact(),
+        gradient_bound=Normwise(6),
+        label="all settings",
+        **VALUES,
+    ),
+    Case(max_pool2d_indices, ties, kwargs={"kernel": 2}, sweep=SWEEP, bound=Exact(), label="2 × 2", **PLACES),
+    Case(max_pool2d_indices, ties, kwargs=GENERAL, sweep=SWEEP, bound=Exact(), label="all settings", **PLACES),
+]
+
+
+GRID = list(itertools.product([2, 3, (3, 2)], [None, 1, 2, (3, 1)], [0, 1], [1, 2], [False, True]))
+
+
+def grid(dtype):
+    """Count the values and places that differ from torch's, over all settings, with ties and NaN."""
+    rng, wrong, count = np.random.default_rng(7), 0, 0
+    for settings in GRID:
+        x = with_nan(rng, dtype)[0].astype(dtype)
+        y, where = torch.nn.functional.max_pool2d(torch.from_numpy(x), *settings, return_indices=True)
+        got, places = max_pool2d(x, *settings), max_pool2d_indices(x, *settings)
+        assert got.shape == places.shape == tuple(y.shape)
+        wrong += np.count_nonzero((got != y.numpy()) & ~(np.isnan(got) & np.isnan(y.numpy())))
+        wrong += np.count_nonzero(places != where.numpy())
+        count += 2 * got.size
+    return wrong, count
+
+
+PROOFS = [
+    Proof(
+        [max_pool2d, max_pool2d_indices],
+        "torch.nn.functional.max_pool2d",
+        f"{len(GRID)} settings of kernel, stride, padding, dilation and ceil_mode; ties, minus infinity and NaN",
+        "count",
+        0,
+        grid,
+    ),
+]
 
 EDGES = [
-    Edge(max_pool2d, ([[[[-3.0, -1.0]]]], (1, 2)), [[[[-1.0]]]], "signs do not matter"),
+    Edge(
+        max_pool2d,
+        ([[[[-3.0, -1.0]]]], (1, 2)),
+        [[[[-1.0]]]],
+        "the largest, whatever the signs",
+        input="[[-3, -1]], windows of 1 × 2",
+        output="[[-1]]",
+    ),
     Edge(
         max_pool2d,
         ([[[[-3.0, -1.0]]]], (1, 2)),
         [[[[-3.0, -1.0]]]],
         "borders are minus infinity: no zero wins",
         {"padding": (0, 1)},
-        input="[[-3, -1]], windows of 1 x 2, padding (0, 1)",
+        input="[[-3, -1]], windows of 1 × 2, padding (0, 1)",
     ),
-    Edge(max_pool2d, ([[[[5.0, nan, 2.0, 1.0]]]], (1, 2)), [[[[nan, 2.0]]]], "NaN wins its window"),
-    Edge(max_pool2d_indices, ([[[[5.0, 5.0]]]], (1, 2)), [[[[0]]]], "of equal values the first"),
+    Edge(
+        max_pool2d,
+        ([[[[5.0, nan, 2.0, 1.0]]]], (1, 2)),
+        [[[[nan, 2.0]]]],
+        "NaN wins its window",
+        input="[[5, nan, 2, 1]], windows of 1 × 2",
+        output="[[nan, 2]]",
+    ),
+    Edge(
+        max_pool2d_indices,
+        ([[[[5.0, 5.0]]]], (1, 2)),
+        [[[[0]]]],
+        "of equal values the first",
+        input="[[5, 5]], windows of 1 × 2",
+        output="[[0]]",
+    ),
     Edge(max_pool2d_backward, ([[[[1.0]]]], [[[[5.0, 5.0]]]], (1, 2)), [[[[1.0, 0.0]]]], "a tie is not shared"),
     Edge(
         max_pool2d_backward,
@@ -129,18 +172,18 @@ def backward_thunks(dtype):
 
 
 BENCH = [
-    Bench("layers.max_pool2d", "torch.nn.functional.max_pool2d", "8 x 16 x 28 x 28, 2 x 2", thunks(2, 2, 0), aim=1.0),
+    Bench("layers.max_pool2d", "torch.nn.functional.max_pool2d", "8 × 16 × 28 × 28, 2 × 2", thunks(2, 2, 0), aim=1.0),
     Bench(
         "layers.max_pool2d",
         "torch.nn.functional.max_pool2d",
-        "8 x 16 x 28 x 28, 3 x 3, stride 2",
+        "8 × 16 × 28 × 28, 3 × 3, stride 2",
         thunks(3, 2, 1),
         aim=1.0,
     ),
     Bench(
         "layers.max_pool2d_backward",
         "torch's forward with indices, and backward",
-        "8 x 16 x 28 x 28, 2 x 2",
+        "8 × 16 × 28 × 28, 2 × 2",
         backward_thunks,
         aim=1.0,
     ),

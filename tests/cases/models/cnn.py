@@ -98,7 +98,7 @@ def spread(dtype):
     return worst, count
 
 
-SIZE = "6 images of 2 x 10 x 10, 5 and 7 filters, 11 hidden units, 4 classes"
+SIZE = "6 images of 2 × 10 × 10, 5 and 7 filters, 11 hidden units, 4 classes"
 PROOFS = [
     Proof([cnn_logits], "the same network in PyTorch, float64", SIZE, "normwise", BOUND, logits),
     Proof(
@@ -108,7 +108,6 @@ PROOFS = [
         "normwise",
         {dtype: 2 * bound for dtype, bound in BOUND.items()},
         gradients,
-        direction="backward",
     ),
     Proof(
         [cnn_logits],
@@ -118,7 +117,6 @@ PROOFS = [
         TRAINED,
         ten_steps,
         dtypes=("float64",),
-        direction="backward",
     ),
     Proof(
         [cnn_parameters],
