@@ -23,7 +23,7 @@ class Windows(NamedTuple):
     stride: tuple[int, int]
     padding: tuple[int, int]
     dilation: tuple[int, int]
-    count: tuple[int, int]
+    places: tuple[int, int]  # how many windows, downwards and across
 
 
 def windows_on(image, name, size, stride, padding, dilation, ceil_mode=False):
@@ -64,7 +64,7 @@ class Columns(NamedTuple):
 @functools.lru_cache(maxsize=256)
 def columns_of(windows, rows, finite=True):
     """Choose a layout. Numbers between the rows meet zeros in gradients: exact unless one of them is not finite."""
-    (sh, sw), (dh, dw), (rows_of, across) = windows.stride, windows.dilation, windows.count
+    (sh, sw), (dh, dw), (rows_of, across) = windows.stride, windows.dilation, windows.places
     pairs = zip(windows.image, windows.padding, windows.stride, strict=True)
     height, width = (-(-(n + 2 * p) // s) for n, p, s in pairs)
     down, right = np.arange(windows.size[0])[:, None] * dh, np.arange(windows.size[1]) * dw

@@ -85,7 +85,7 @@ def conv2d(
     array([[[[ 1.,  0., -1.,  0.]]]])
     """
     x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
-    y = np.empty((len(x), len(w), *windows.count), x.dtype)
+    y = np.empty((len(x), len(w), *windows.places), x.dtype)
     bias = np.zeros(len(w), x.dtype) if b is None else b
     filters = w.reshape(groups, len(w) // groups, math.prod(w.shape[1:]))
     columns = columns_of(windows, groups * filters.shape[2])
@@ -148,7 +148,7 @@ def conv2d_backward(
     """
     dy, x, w, b = reals("dy", dy, "x", x, "w", w, "b", b)
     x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
-    shaped("dy", dy, (len(x), len(w), *windows.count))
+    shaped("dy", dy, (len(x), len(w), *windows.places))
     dx, db = np.empty_like(x), np.zeros(len(w), x.dtype)
     filters = w.reshape(groups, len(w) // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
     dfilters = np.zeros(filters.shape, x.dtype)
@@ -234,7 +234,7 @@ def conv2d_definition(
     array([[[[12., 23.]]]])
     """
     x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
-    y = np.empty((len(x), len(w), *windows.count), x.dtype)
+    y = np.empty((len(x), len(w), *windows.places), x.dtype)
     bias = np.zeros(len(w), x.dtype) if b is None else b
     _conv2d_definition(x, w, bias, windows.stride, windows.padding, windows.dilation, len(w) // groups, y)
     return y
@@ -292,7 +292,7 @@ def conv2d_definition_backward(
     """
     dy, x, w, b = reals("dy", dy, "x", x, "w", w, "b", b)
     x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
-    shaped("dy", dy, (len(x), len(w), *windows.count))
+    shaped("dy", dy, (len(x), len(w), *windows.places))
     dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros(len(w), x.dtype)
     settings = windows.stride, windows.padding, windows.dilation, len(w) // groups
     _conv2d_definition_backward(dy, x, w, *settings, dx, dw, db)

@@ -72,7 +72,7 @@ def max_pool2d(
            [0., 9.]])
     """
     x, windows = _checked(x, kernel, stride, padding, dilation, ceil_mode)
-    y = np.empty((*x.shape[:2], *windows.count), x.dtype)
+    y = np.empty((*x.shape[:2], *windows.places), x.dtype)
     _max_pool2d(_planes(x), windows.size, windows.stride, windows.padding, windows.dilation, _planes(y))
     return y
 
@@ -128,7 +128,7 @@ def max_pool2d_backward(
     """
     dy, x = reals("dy", dy, "x", x)
     x, windows = _checked(x, kernel, stride, padding, dilation, ceil_mode)
-    shaped("dy", dy, (*x.shape[:2], *windows.count))
+    shaped("dy", dy, (*x.shape[:2], *windows.places))
     winners = max_pool2d_indices(x, kernel, stride, padding, dilation, ceil_mode)
     dx = np.zeros_like(x)
     planes = math.prod(x.shape[:2])
@@ -182,7 +182,7 @@ def max_pool2d_indices(
     array([[[[1]]]])
     """
     x, windows = _checked(x, kernel, stride, padding, dilation, ceil_mode)
-    winners = np.empty((*x.shape[:2], *windows.count), np.int64)
+    winners = np.empty((*x.shape[:2], *windows.places), np.int64)
     _winners(_planes(x), windows.size, windows.stride, windows.padding, windows.dilation, _planes(winners))
     return winners
 

@@ -51,7 +51,7 @@ def cnn_parameters(
     classes : int
         Number of classes.
     dtype : numpy dtype
-        float32 or float64.
+        Type of the parameters, float32 or float64.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def cnn_parameters(
     """
     side, hidden, classes = integer("size", size, 4) // 4, integer("hidden", hidden, 1), integer("classes", classes, 1)
     first, second = (integer("filters", f, 1) for f in filters)
-    shapes = [(first, integer("channels", channels, 1), 3, 3), (second, first, 3, 3)]
+    shapes: list[tuple[int, ...]] = [(first, integer("channels", channels, 1), 3, 3), (second, first, 3, 3)]
     shapes += [(hidden, second * side * side), (classes, hidden)]
     drawn: list[NDArray] = []
     for shape in shapes:
