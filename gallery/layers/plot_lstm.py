@@ -86,7 +86,7 @@ assert c[within].mean() > 0 > c[outside].mean()
 one = next(n for n in range(len(test)) if opens[n].sum() == 2 and x[n, :, ord(")")].sum() == 2 and not t[n, -1])
 
 # alt: A line of English text, one character a tick, with two passages in parentheses shaded. Above, the forget gate is
-#   open but for a sharp fall at each opening parenthesis; the input gate is open outside and nearly shut in the shaded
+#   open but for sharp falls at the parentheses; the input gate is open outside and nearly shut in the shaded
 #   passages. Below, the cell state jumps above zero at each opening parenthesis, stays there, and falls below zero
 #   after the closing one.
 # caption: The gates and the cell state of a single LSTM unit that was trained to say whether it is in parentheses
