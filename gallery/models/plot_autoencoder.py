@@ -188,9 +188,9 @@ assert rates["free"].min() < 0.01 and rates["free"].max() > 0.5 and lost["free"]
 assert rates["sparse"].min() > 0.03 and rates["sparse"].max() < 0.6 * rates["free"].max(), rates
 
 # alt: Mean activities of 100 units in increasing order, on a logarithmic axis. Without penalty they climb from 0.002 to
-#   0.66. With it they stay between 0.05 and 0.1 for nine units of ten, and reach 0.24, above a dotted line at 0.05.
+#   0.66. With it they stay between 0.05 and 0.1 for most units, and reach 0.24, above a dotted line at 0.05.
 # caption: Mean activity of the units of a sigmoid code on test digits, in order. Solid: reconstruction error alone;
-#   dashed: with the sparsity penalty; dotted: the rate that the penalty asks for. Every unit is used, and none often.
+#   dashed: with the sparsity penalty; dotted: the rate that the penalty asks for. No unit is silent, and none busy.
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 for (name, rate), style in zip(rates.items(), ("C0-", "C1--"), strict=True):
     ax.semilogy(np.arange(1, 101), rate, style, label=name)

@@ -137,9 +137,9 @@ def linear_autoencoder_loss_backward(
     shaped("dy", dy, ())
     codes, errors = np.empty((len(x), len(encoder)), x.dtype), np.empty_like(x)
     _linear_autoencoder(encoder, decoder, x, codes, errors, np.empty(len(x), x.dtype))
-    scale = x.dtype.type(2 / len(x)) * dy
+    scale = x.dtype.type(2 / len(x) * dy)
     d_encoder, d_decoder = np.zeros_like(encoder), np.zeros_like(decoder)
-    _linear_autoencoder_backward(x.dtype.type(scale), decoder, x, codes, errors, d_encoder, d_decoder)
+    _linear_autoencoder_backward(scale, decoder, x, codes, errors, d_encoder, d_decoder)
     return LinearAutoencoderGradients(d_encoder, d_decoder)
 
 
@@ -164,15 +164,15 @@ def _linear_autoencoder(encoder, decoder, x, codes, errors, losses):
 
 
 @kernel(sums=True)
-def _linear_autoencoder_backward(scale, decoder, x, codes, errors, d_encoder, d_decoder):
+def _linear_autoencoder_backward(scale, decoder, x, codes, errors, da, db):
     for n in range(x.shape[0]):
         row, code, error = x[n], codes[n], errors[n]
         for d in range(row.size):
-            grown, pull = d_decoder[d], scale * error[d]
+            grown, pull = db[d], scale * error[d]
             for k in range(code.size):
                 grown[k] += pull * code[k]
         for k in range(code.size):
-            grown, pull = d_encoder[k], x.dtype.type(0)
+            grown, pull = da[k], x.dtype.type(0)
             for d in range(row.size):
                 pull += decoder[d, k] * error[d]
             pull *= scale
