@@ -420,7 +420,7 @@ def autoencoder_parameters(
     tied : bool
         Whether the decoder uses the transposed weights of the encoder. The biases are free.
     dtype : numpy dtype
-        float32 or float64.
+        Either float32 or float64.
 
     Returns
     -------
@@ -458,11 +458,11 @@ def autoencoder_parameters(
     layers = list(pairwise(sizes))
     back = [(code, data) for data, code in reversed(layers)]
 
-    def drawn(shapes):
+    def _drawn(shapes):
         return tuple(rng.normal(0, np.sqrt(2 / (i + o)), (o, i)).astype(dtype) for i, o in shapes)
 
     biases = [tuple(np.zeros(o, dtype) for _, o in shapes) for shapes in (layers, back)]
-    return AutoencoderParameters(drawn(layers), biases[0], () if tied else drawn(back), biases[1])
+    return AutoencoderParameters(_drawn(layers), biases[0], () if tied else _drawn(back), biases[1])
 
 
 def autoencoder_encode(
