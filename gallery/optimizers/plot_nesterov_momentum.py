@@ -96,8 +96,9 @@ assert 9 < plain[4999] / constant[4999] < 11, "a factor of 1 / (1 - 0.9), and no
 # alt: Gap over steps, both logarithmic. Gradient descent and Nesterov with momentum 0.9 fall on parallel lines of
 #   slope minus one, the second ten times lower. Nesterov with growing momentum falls with slope minus two, crosses the
 #   constant one near step 66 and stays a constant distance below the dashed line of the bound.
-# caption: Gap to the minimum on a quadratic with curvatures from $10^{-8}$ to 1, step $1/M$, $M = 1$, and the
-#   bound $2M\,\Vert\theta_0 - \theta^*\Vert^2/(t+1)^2$. Constant momentum gains the factor $1/(1-\mu) = 10$ and no more.
+# caption: Gap to the minimum on a quadratic with curvatures from $10^{-8}$ to 1, step $1/M$, $M = 1$, and
+#   the bound $2M\,\Vert\theta_0 - \theta^*\Vert^2/(t+1)^2$. Constant momentum gains
+#   the factor $1/(1-\mu) = 10$ and no more.
 fig, ax = plt.subplots(figsize=(6.2, 3.6), layout="constrained")
 thin = np.unique(np.logspace(0, np.log10(5000), 300).astype(int)) - 1
 for (name, gap), line in zip(gaps.items(), ("C0--", "C1-.", "C2-"), strict=True):
