@@ -6,12 +6,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+import dlref
 
 
-def test_the_bits_do_not_depend_on_the_threads():
+@pytest.mark.parametrize("family", dlref.__all__)
+def test_the_bits_do_not_depend_on_the_threads(family):
     # In a process of its own: the other tests run with one thread, where no threaded form is made.
     ran = subprocess.run(
-        [sys.executable, "-c", "from tests.test_threads import compare; compare()"],
+        [sys.executable, "-c", f"from tests.test_threads import compare; compare({family!r})"],
         cwd=Path(__file__).parents[1],
         env=os.environ | {"NUMBA_NUM_THREADS": "2"},
         capture_output=True,
@@ -19,10 +23,11 @@ def test_the_bits_do_not_depend_on_the_threads():
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert int(ran.stdout.split()[0]) > 20, ran.stdout
+    if family in ("activations", "layers"):
+        assert int(ran.stdout.split()[0]) > 9, f"nearly nothing was compared: {ran.stdout}"
 
 
-def compare():
+def compare(family):
     """Call the first case of every function in each form of its threaded kernels, and compare the bytes."""
     import numba
 
@@ -33,6 +38,8 @@ def compare():
 
     compared, functions = 0, {case.function: case for case in reversed(table("CASES"))}
     for function, case in functions.items():
+        if not case.name.startswith(family + "."):
+            continue
         module = sys.modules[function.__module__]
         kernels = {name: value for name, value in vars(module).items() if hasattr(value, "threaded")}
         if not kernels:
