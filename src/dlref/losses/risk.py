@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from dlref._arrays import backward_of, number, public, reals, shaped
 from dlref._compile import kernel, prange
 from dlref._math import expm1, log1p, maximum, minimum, tanh
-from dlref.losses._residuals import divided, divisor, opened, slopes
+from dlref.losses._residuals import BLOCK, blocks, divided, divisor, opened, slopes
 from dlref.losses.squared import mean_squared_error
 
 __all__ = [
@@ -83,9 +83,9 @@ def mean_absolute_error(
     [20.0, 19.67, 26.0]
     """
     x, y, weight, shape = opened(prediction, target, weight, reduction)
-    out = np.empty_like(x)
-    _absolute_error(x, y, weight, out)
-    return _reduced(out, weight, reduction, shape)
+    out, sums = _room(x, reduction)
+    _absolute_error(x, y, weight, out, sums)
+    return _reduced(out, sums, x, weight, reduction, shape)
 
 
 @public
@@ -139,11 +139,19 @@ def mean_absolute_error_backward(
     return out.reshape(shape)
 
 
-@kernel
-def _absolute_error(x, y, weight, out):
-    for i in prange(x.size):
-        error = abs(x[i] - y[i])
-        out[i] = error if weight is None else weight[i] * error
+@kernel(sums=True)
+def _absolute_error(x, y, weight, out, sums):
+    for b in prange(sums.size):
+        total, first = x.dtype.type(0), b * BLOCK
+        xs, ys = x[first : first + BLOCK], y[first : first + BLOCK]
+        ws = xs if weight is None else weight[first : first + BLOCK]
+        for i in range(xs.size):
+            error = abs(xs[i] - ys[i])
+            loss = error if weight is None else ws[i] * error
+            total += loss
+            if out is not None:
+                out[first + i] = loss
+        sums[b] = total
 
 
 @kernel
@@ -202,9 +210,9 @@ def huber_loss(
     """
     x, y, weight, shape = opened(prediction, target, weight, reduction)
     delta = x.dtype.type(number("delta", delta, 0, open_low=True))
-    out = np.empty_like(x)
-    _huber(x, y, delta, weight, out)
-    return _reduced(out, weight, reduction, shape)
+    out, sums = _room(x, reduction)
+    _huber(x, y, delta, weight, out, sums)
+    return _reduced(out, sums, x, weight, reduction, shape)
 
 
 @public
@@ -260,15 +268,23 @@ def huber_loss_backward(
     return out.reshape(shape)
 
 
-@kernel
-def _huber(x, y, delta, weight, out):
+@kernel(sums=True)
+def _huber(x, y, delta, weight, out, sums):
     half = x.dtype.type(0.5)
-    for i in prange(x.size):
-        size = abs(x[i] - y[i])
-        small = minimum(size, delta)
-        # e^2 / 2 up to delta, and delta times what is beyond
-        loss = half * small * small + delta * (size - small)
-        out[i] = loss if weight is None else weight[i] * loss
+    for b in prange(sums.size):
+        total, first = x.dtype.type(0), b * BLOCK
+        xs, ys = x[first : first + BLOCK], y[first : first + BLOCK]
+        ws = xs if weight is None else weight[first : first + BLOCK]
+        for i in range(xs.size):
+            size = abs(xs[i] - ys[i])
+            small = minimum(size, delta)
+            # e^2 / 2 up to delta, and delta times what is beyond
+            loss = half * small * small + delta * (size - small)
+            loss = loss if weight is None else ws[i] * loss
+            total += loss
+            if out is not None:
+                out[first + i] = loss
+        sums[b] = total
 
 
 @kernel
@@ -321,9 +337,9 @@ def log_cosh_loss(
     array([5.00000000e-13, 4.33780830e-01, 9.99306853e+02])
     """
     x, y, weight, shape = opened(prediction, target, weight, reduction)
-    out = np.empty_like(x)
-    _log_cosh(x, y, weight, out)
-    return _reduced(out, weight, reduction, shape)
+    out, sums = _room(x, reduction)
+    _log_cosh(x, y, weight, out, sums)
+    return _reduced(out, sums, x, weight, reduction, shape)
 
 
 @public
@@ -377,19 +393,27 @@ def log_cosh_loss_backward(
     return out.reshape(shape)
 
 
-@kernel
-def _log_cosh(x, y, weight, out):
+@kernel(sums=True)
+def _log_cosh(x, y, weight, out, sums):
     zero, one, two = x.dtype.type(0), x.dtype.type(1), x.dtype.type(2)
     log2 = x.dtype.type(math.log(2))
-    for i in prange(x.size):
-        size = abs(x[i] - y[i])
-        m = expm1(-size)
-        near = size < two
-        # cosh e - 1 = m^2 / 2 (1 + m) keeps the digits of small errors;
-        # cosh e = e^|e| (1 + e^-2|e|) / 2 does not overflow for large ones
-        term = m * m / (two * (one + m)) if near else (one + m) * (one + m)
-        loss = log1p(term) + (zero if near else size - log2)
-        out[i] = loss if weight is None else weight[i] * loss
+    for b in prange(sums.size):
+        total, first = zero, b * BLOCK
+        xs, ys = x[first : first + BLOCK], y[first : first + BLOCK]
+        ws = xs if weight is None else weight[first : first + BLOCK]
+        for i in range(xs.size):
+            size = abs(xs[i] - ys[i])
+            m = expm1(-size)
+            near = size < two
+            # cosh e - 1 = m^2 / 2 (1 + m) keeps the digits of small errors;
+            # cosh e = e^|e| (1 + e^-2|e|) / 2 does not overflow for large ones
+            term = m * m / (two * (one + m)) if near else (one + m) * (one + m)
+            loss = log1p(term) + (zero if near else size - log2)
+            loss = loss if weight is None else ws[i] * loss
+            total += loss
+            if out is not None:
+                out[first + i] = loss
+        sums[b] = total
 
 
 @kernel
@@ -543,7 +567,12 @@ def _loss(loss):
     return loss
 
 
-def _reduced(losses, weight, reduction, shape):
+def _room(x, reduction):
+    """Return what a kernel writes into: the single losses where they are asked for, and the sums over blocks."""
+    return np.empty_like(x) if reduction == "none" else None, blocks(x)
+
+
+def _reduced(losses, sums, x, weight, reduction, shape):
     if reduction == "none":
         return losses.reshape(shape)
-    return divided(losses.sum(), divisor(losses, weight, reduction))
+    return divided(sums.sum(), divisor(x, weight, reduction))
