@@ -42,6 +42,7 @@ for model in machines.values():
     signed = y * svm_decision(model, x)
     others = np.setdiff1d(np.arange(len(y)), model.support)
     assert signed[model.support].max() < 1 + 1e-3 and signed[others].min() > 1 - 1e-3
+    assert np.mean(np.abs(model.coefficients) == 1.0) > 0.5, "most of them at the bound C"
     kept = model.support
     again = svm_smo(x[kept], y[kept], C=1.0, kernel=model.kernel, gamma=model.gamma, tol=1e-9)
     assert np.abs(svm_decision(again, new_x) - svm_decision(model, new_x)).max() < 1e-2

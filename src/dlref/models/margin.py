@@ -468,27 +468,29 @@ def _shorten(k, y, square, steps, beta, f):
     n, tiny = len(f), np.finfo(f.dtype).tiny
     for step in range(steps):
         up, down, best = -1, -1, f[0] * 0
-        for side in (1, -1):
+        for side in (1.0, -1.0):
             i = -1
             for t in range(n):
-                if y[t] == side and (side > 0 or beta[t] < 0) and (i < 0 or f[t] < f[i]):
-                    i = t
+                if y[t] == side and (side > 0 or beta[t] < 0):
+                    i = t if i < 0 or f[t] < f[i] else i
+            here, row = f[i], k[i]
             for j in range(n):
-                if y[j] == side and (side < 0 or beta[j] > 0) and f[j] > f[i]:
-                    curvature = max(square[i] + square[j] - 2 * k[i, j], tiny)
-                    if (f[j] - f[i]) ** 2 > best * curvature:
-                        up, down, best = i, j, (f[j] - f[i]) ** 2 / curvature
+                if y[j] == side and (side < 0 or beta[j] > 0) and f[j] > here:
+                    curvature = max(square[i] + square[j] - 2 * row[j], tiny)
+                    if (f[j] - here) ** 2 > best * curvature:
+                        up, down, best = i, j, (f[j] - here) ** 2 / curvature
         if up < 0:
             return step
         # In the positive class weight leaves `down`, in the negative one `up`.
-        room = beta[down] if y[up] > 0 else -beta[up]
+        giver = down if y[up] > 0 else up
+        room = abs(beta[giver])
         curvature = max(square[up] + square[down] - 2 * k[up, down], tiny)
         move = min((f[down] - f[up]) / curvature, room)
-        emptied = move == room
         beta[up] += move
         beta[down] -= move
-        if emptied:
-            beta[down if y[up] > 0 else up] = 0
+        if move == room:
+            beta[giver] = 0
+        gained, lost = k[up], k[down]
         for t in range(n):
-            f[t] += move * (k[up, t] - k[down, t])
+            f[t] += move * (gained[t] - lost[t])
     return steps

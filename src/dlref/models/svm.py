@@ -323,9 +323,8 @@ def svm_smo(
     beta, steps, history = np.zeros_like(y), 0, []
     while True:
         f = k @ beta
-        intercept, *optimum = _certificate(f, y, beta, C)
-        primal, _, gap, violation = optimum
-        history.append((steps, *optimum))
+        intercept, primal, dual, gap, violation = _certificate(f, y, beta, C)
+        history.append((steps, primal, dual, gap, violation))
         converged = gap <= tol * primal
         rounding = 4 * np.finfo(np.float64).eps * (1 + np.abs(beta).sum() * square.max())
         if converged or steps >= max_steps or not violation > rounding:
@@ -333,7 +332,7 @@ def svm_smo(
         steps += _smo(k, low, high, square, min(len(y), max_steps - steps), beta, y - f)
     support = np.flatnonzero(beta)
     found = support, x[support], beta[support].astype(x.dtype), intercept, kernel, gamma
-    return SVM(*found, *optimum, steps, converged, np.array(history))
+    return SVM(*found, primal, dual, gap, violation, steps, converged, np.array(history))
 
 
 @kernel
@@ -480,8 +479,9 @@ def svm_linear(
             _epoch(x, y, square, rng.permutation(active), x.dtype.type(C), scaling, alpha, w, w0)
             epochs += 1
     support = np.flatnonzero(alpha)
-    found = w, float(scaling * w0[0]), support, x[support], (alpha * y)[support]
-    return LinearSVM(*found, *map(float, (primal, primal - gap, gap, violation)), epochs, converged, np.array(history))
+    found: tuple = (w, float(scaling * w0[0]), support, x[support], (alpha * y)[support])
+    found += (*map(float, (primal, primal - gap, gap, violation)), epochs, converged, np.array(history))
+    return LinearSVM(*found)
 
 
 @kernel(sums=True)
