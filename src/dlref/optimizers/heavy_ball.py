@@ -145,7 +145,7 @@ def momentum(
     [-2.5] [1.5]
     [-4.25] [1.75]
     """
-    lr, mu, decay = constants(lr, momentum, weight_decay)
+    lr, mu, decay = _constants(lr, momentum, weight_decay)
     rest = 1.0 - number("dampening", dampening, 0, 1)
     g, (p, b), flat = arrays_of(p, g, state, MomentumState, out)
     rest = rest if state.t else 1.0
@@ -162,7 +162,7 @@ def _momentum(g, p, b, lr, mu, rest, decay):
         p[i] = p[i] - lr * b[i]
 
 
-def constants(lr, momentum, weight_decay):
+def _constants(lr, momentum, weight_decay):
     """Return the constants that all forms share, checked."""
     return (
         number("lr", lr, 0, open_high=True),
@@ -268,7 +268,7 @@ def momentum_velocity(
     >>> momentum_velocity([0.0], [1.0], state, lr=0.0).p
     array([-0.9])
     """
-    lr, mu, decay = constants(lr, momentum, weight_decay)
+    lr, mu, decay = _constants(lr, momentum, weight_decay)
     g, (p, v), flat = arrays_of(p, g, state, VelocityState, out)
     _momentum_velocity(g, *flat, *map(g.dtype.type, (lr, mu, decay)))
     return Step(p, VelocityState(v, state.t + 1))
@@ -327,7 +327,7 @@ def momentum_radius(curvature: ArrayLike, lr: float, momentum: float = 0.9) -> N
     array([1.  , 0.9 , 0.9 , 0.9 , 1.  , 1.72])
     """
     curvature = real("curvature", curvature)
-    lr, mu, _ = constants(lr, momentum, 0.0)
+    lr, mu, _ = _constants(lr, momentum, 0.0)
     out = np.empty_like(curvature)
     _momentum_radius(curvature.reshape(-1), lr, mu, out.reshape(-1))
     return out

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from dlref._arrays import number, real, reals, same_shape
 from dlref._compile import kernel, prange
 from dlref.optimizers._protocol import Step, arrays_of
-from dlref.optimizers.heavy_ball import MomentumState, VelocityState, constants
+from dlref.optimizers.heavy_ball import MomentumState, VelocityState, _constants
 
 __all__ = ["nesterov", "nesterov_look_ahead", "nesterov_look_back", "nesterov_radius", "nesterov_velocity"]
 
@@ -75,7 +75,7 @@ def nesterov(
     >>> p, state.b
     (array([-1.5]), array([1.]))
     """
-    lr, mu, decay = constants(lr, momentum, weight_decay)
+    lr, mu, decay = _constants(lr, momentum, weight_decay)
     g, (p, b), flat = arrays_of(p, g, state, MomentumState, out)
     _nesterov(g, *flat, *map(g.dtype.type, (lr, mu, decay)))
     return Step(p, MomentumState(b, state.t + 1))
@@ -150,7 +150,7 @@ def nesterov_velocity(
     >>> p, state.v
     (array([-1.5]), array([-1.]))
     """
-    lr, mu, decay = constants(lr, momentum, weight_decay)
+    lr, mu, decay = _constants(lr, momentum, weight_decay)
     g, (p, v), flat = arrays_of(p, g, state, VelocityState, out)
     _nesterov_velocity(g, *flat, *map(g.dtype.type, (lr, mu, decay)))
     return Step(p, VelocityState(v, state.t + 1))
@@ -322,7 +322,7 @@ def nesterov_radius(curvature: ArrayLike, lr: float, momentum: float = 0.9) -> N
     array([1.   , 0.72 , 0.48 , 0.16 , 0.   , 1.109])
     """
     curvature = real("curvature", curvature)
-    lr, mu, _ = constants(lr, momentum, 0.0)
+    lr, mu, _ = _constants(lr, momentum, 0.0)
     out = np.empty_like(curvature)
     _nesterov_radius(curvature.reshape(-1), lr, mu, out.reshape(-1))
     return out
