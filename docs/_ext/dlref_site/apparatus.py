@@ -4,6 +4,7 @@ All numbers come from the files that the tests wrote to build/, and from docs/be
 missing, the page warns, and so the build fails; with DLREF_UNMEASURED=1 it says "not measured here" instead.
 """
 
+import html
 import re
 from pathlib import Path
 
@@ -183,7 +184,7 @@ def ledger_table(rows):
     for (function, against), by_type in judgments.items():
         errors = [verdict(by_type[t]) if t in by_type else "" for t in types]
         differences = [_finite_differences(by_type.values())] if checked else []
-        lines.append([[nodes.literal("", function.rpartition(".")[2])], *errors, *differences, against])
+        lines.append([[nodes.literal("", function.rpartition(".")[2])], *errors, *differences, _folded(*against)])
     head = ["function", *types, *(["finite differences"] if checked else []), "against"]
     return table(head, lines, "ledger")
 
@@ -197,7 +198,13 @@ def _against(row):
     measure = "" if plain else f", {row['measure']}"
     label = row.get("label", "")
     words = f"{label}: {row['range']}" if label and row["range"] not in label else row["range"]
-    return f"{row['oracle']}{measure}; {row['count']:,} values: {words}"
+    return f"{row['oracle']}{measure}", f"{row['count']:,} values", words
+
+
+def _folded(oracle, count, words):
+    """The oracle and the count for the eye, the ranges behind them for whoever asks."""
+    fold = f'<details class="range"><summary>{html.escape(count)}</summary>{html.escape(words)}</details>'
+    return [nodes.paragraph("", oracle), nodes.raw("", fold, format="html")]
 
 
 def _finite_differences(rows):

@@ -38,7 +38,7 @@ def words(text, *classes):
 
 
 def table(head, rows, *classes):
-    """Return a table; each cell is a string or a list of inline nodes."""
+    """Return a table; a cell is a string, inline nodes, or blocks of which the first is a paragraph."""
     group = nodes.tgroup(cols=len(head))
     group += [nodes.colspec(colwidth=1) for _ in head]
     group += nodes.thead("", _row(head))
@@ -49,8 +49,9 @@ def table(head, rows, *classes):
 def _row(cells):
     row = nodes.row()
     for cell in cells:
-        inline = [nodes.Text(cell)] if isinstance(cell, str) else cell
-        row += nodes.entry("", nodes.paragraph("", "", *inline))
+        content = [nodes.Text(cell)] if isinstance(cell, str) else cell
+        blocks = content and isinstance(content[0], nodes.paragraph)
+        row += nodes.entry("", *(content if blocks else [nodes.paragraph("", "", *content)]))
     return row
 
 
