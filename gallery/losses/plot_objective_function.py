@@ -37,11 +37,11 @@ objectives = {
     "normal prior": (lambda w: log_posterior(x @ w, w, y, noise, normal), ridge),
     "Laplace prior": (lambda w: log_posterior(x @ w, w, y, noise, laplace, "laplace"), lasso),
 }
-side = np.linspace(-1, 2, 51)
+side = np.linspace(-1, 2, 37)
 grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
 maps = {}
 for name, (objective, best) in objectives.items():
-    maps[name] = np.array([objective(w) for w in grid]).reshape(51, 51)
+    maps[name] = np.array([objective(w) for w in grid]).reshape(37, 37)
     assert objective(best) >= maps[name].max() - 1e-9, f"{name}: the dot is the top"
 assert 0 < np.linalg.norm(ridge) < np.linalg.norm(likeliest) and np.all(ridge != 0)
 assert np.count_nonzero(lasso) == 1
