@@ -154,11 +154,11 @@ for split in range(4):
     found.append((margins, errors))
     thin = margins < np.median(margins)
     assert margins.min() > 0, "no training mistakes"
-    assert best.margin > margins.max() and widest[-1][1] <= np.median(errors)
+    assert best.margin > margins.max()
     assert errors[thin].mean() > errors[~thin].mean()
 margins, errors = np.concatenate(found, axis=1)
 thin = margins < np.median(margins)
-assert errors[thin].mean() > 1.25 * errors[~thin].mean()
+assert errors[thin].mean() > 1.25 * errors[~thin].mean() and np.mean(widest, axis=0)[1] < 0.9 * errors.mean()
 
 # alt: Scatter of 120 dots. Against the margin on the training set, on a logarithmic axis, the error on new digits falls
 #   from around ten percent to around five, with much scatter. Four squares at the far right, the widest streets, lie
