@@ -11,7 +11,7 @@ day it is needed. On words, most of which are rare, that pays.
 # The rate of each coordinate
 # ---------------------------
 #
-# Four coordinates have a gradient of plus or minus one in every step, in every 10th, 100th and 1000th. After n of them
+# Four coordinates have a gradient of one in every step, in every 10th, 100th and 1000th. After n of them
 # the step has the length :math:`\eta / \sqrt n`, whatever the time.
 
 import decimal
@@ -34,7 +34,7 @@ assert np.allclose(rates[-1], np.sqrt(every / len(steps)))
 # alt: Four step functions on logarithmic axes, all starting at 1. Each stays level until its coordinate has had its
 #   second gradient and then falls with the slope minus one half; the one with a gradient in every step ends at 0.01,
 #   the one with a gradient in every thousandth at 0.3.
-# caption: The length of the next step of four coordinates, whose gradients are $\pm 1$ in every $k$-th step and 0 else.
+# caption: The length of the next step of four coordinates, whose gradients are 1 in every $k$-th step and 0 else.
 fig, ax = plt.subplots(figsize=(6, 3.3), layout="constrained")
 shown = np.unique(np.geomspace(1, len(steps), 300).astype(int)) - 1
 for k, rate, style in zip(every, rates.T, ("-", "--", "-.", ":"), strict=True):
