@@ -63,7 +63,8 @@ def main(options):
         if options.words and not any(word in bench.function for word in options.words):
             continue
         for dtype in bench.dtypes:
-            with torch.inference_mode(not bench.function.endswith("_backward")):
+            forward = not bench.function.endswith(("_backward", "_with_gradient"))
+            with torch.inference_mode(forward):
                 ours, theirs, ratio = compare(*bench.make(dtype), options.turns)
             rows.append(
                 dict(zip(KEY, (bench.function, bench.peer, dtype, bench.size), strict=True))
