@@ -62,13 +62,13 @@ assert all(0.6 < sweep[losses.argmin()] < 1 for losses in reached.values())
 # alt: Left, four loss curves over 150 steps. At one percent of the limit the loss falls slowly, at ten percent faster,
 #   at 95 percent fastest; at 102 percent it falls at first and then grows without end. Right, the loss after 10, 100
 #   and 1000 steps against the rate: each falls towards the limit and turns up steeply next to it.
-# caption: Least squares on digits. Left: four rates, as shares of $2/\lambda_\max$. Right: the loss reached after a
-#   number of steps; dashed, $2/\lambda_\max$.
+# caption: Least squares on digits. Left: four rates, as shares of $2/\lambda_{\max}$. Right: the loss reached after a
+#   number of steps; dashed, $2/\lambda_{\max}$.
 fig, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
 for share, style, color in zip(shares, ("-", "--", "-.", ":"), ("C0", "C1", "C2", "C3"), strict=True):
     left.plot(steps, curves[share], style, color=color, label=f"{share:g}")
 left.set(ylim=(0.1, 0.55), xlabel="step", ylabel="loss")
-left.legend(title="$\\eta\\,\\lambda_\\max / 2$", fontsize="small", loc="upper right")
+left.legend(title="$\\eta\\,\\lambda_{\\max} / 2$", fontsize="small", loc="upper right")
 for color, (t, losses) in enumerate(reached.items()):
     right.plot(sweep * limit, losses, ("-", "--", "-.")[color], color=f"C{color}", label=f"{t} steps")
 right.axvline(limit, color="C4", linestyle="--", linewidth=1)

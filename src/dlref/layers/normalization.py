@@ -501,8 +501,8 @@ def batch_norm_fold(
 
     Examples
     --------
-    >>> batch_norm_fold([[2.0]], None, [1.0], [0.5], [1.0], [4.0], eps=1e-12)
-    Folded(w=array([[1.]]), b=array([0.]))
+    >>> batch_norm_fold([[2.0]], None, [1.0], [1.5], [1.0], [4.0], eps=1e-12)
+    Folded(w=array([[1.]]), b=array([1.]))
     """
     named = ("w", w, "b", b, "gamma", gamma, "beta", beta, "mean", mean, "var", var)
     w, b, gamma, beta, mean, var = reals(*named)
