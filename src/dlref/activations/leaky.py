@@ -214,21 +214,22 @@ def prelu_backward(dy: ArrayLike, x: ArrayLike, slope: ArrayLike, /) -> PReLUGra
 def _prelu(x, slope, out):
     zero = x.dtype.type(0)
     for c in prange(x.shape[1]):
+        a = slope[c]
         for n in range(x.shape[0]):
             row, y = x[n, c], out[n, c]
             for i in range(row.size):
-                y[i] = row[i] if row[i] > zero else slope[c] * row[i]
+                y[i] = row[i] if row[i] > zero else a * row[i]
 
 
 @kernel(sums=True)
 def _prelu_backward(dy, x, slope, dx, dslope):
     zero = x.dtype.type(0)
     for c in prange(x.shape[1]):
-        total = zero
+        a, total = slope[c], zero
         for n in range(x.shape[0]):
             g, row, d = dy[n, c], x[n, c], dx[n, c]
             for i in range(row.size):
-                d[i] = g[i] if row[i] > zero else slope[c] * g[i]
+                d[i] = g[i] if row[i] > zero else a * g[i]
                 total += zero if row[i] > zero else g[i] * row[i]
         dslope[c] = total
 
