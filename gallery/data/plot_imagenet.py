@@ -76,7 +76,7 @@ for year, (name, error) in winners.items():
         f"{name}\n{error:g} %",
         (year, error),
         ha="center",
-        xytext=(0, 3 if error > 5.1 else 14),
+        xytext=(0, 3 + 6 * max(0, 5.6 - error)),
         textcoords="offset points",
         fontsize=8,
     )
