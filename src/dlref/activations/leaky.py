@@ -47,7 +47,7 @@ def leaky_relu(x: ArrayLike, /, slope: float = 0.01) -> NDArray:
 
     References
     ----------
-    Maas, Hannun & Ng (2013), "Rectifier nonlinearities improve neural network acoustic models", equation 2.
+    Maas, Hannun & Ng (2013), "Rectifier nonlinearities improve neural network acoustic models".
 
     Examples
     --------
@@ -193,7 +193,7 @@ def prelu_backward(dy: ArrayLike, x: ArrayLike, slope: ArrayLike, /) -> PReLUGra
 
     References
     ----------
-    He, Zhang, Ren & Sun (2015), "Delving deep into rectifiers", equations 3 and 4.
+    He, Zhang, Ren & Sun (2015), "Delving deep into rectifiers", equations 2 and 3.
 
     Examples
     --------

@@ -134,7 +134,7 @@ def relu6(x: ArrayLike, /) -> NDArray:
 
     References
     ----------
-    Krizhevsky (2010), "Convolutional deep belief networks on CIFAR-10", section 2.
+    Krizhevsky (2010), "Convolutional deep belief networks on CIFAR-10".
 
     Examples
     --------
@@ -176,7 +176,7 @@ def relu6_backward(dy: ArrayLike, x: ArrayLike, /) -> NDArray:
 
     References
     ----------
-    Krizhevsky (2010), "Convolutional deep belief networks on CIFAR-10", section 2.
+    Krizhevsky (2010), "Convolutional deep belief networks on CIFAR-10".
 
     Examples
     --------

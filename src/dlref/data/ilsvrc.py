@@ -349,7 +349,7 @@ def top_k_error(scores: ArrayLike, target: ArrayLike, k: int = 5) -> float:
 
     References
     ----------
-    Russakovsky et al. (2015), "ImageNet large scale visual recognition challenge", section 4.1.
+    Russakovsky et al. (2015), "ImageNet large scale visual recognition challenge", section 4.
 
     Examples
     --------

@@ -172,7 +172,7 @@ def lstm_backward(
 
     References
     ----------
-    Greff et al. (2017), "LSTM: a search space odyssey", section II.B: the gradient through time without truncation.
+    Greff et al. (2017), "LSTM: a search space odyssey": the gradient through time without truncation.
 
     Examples
     --------
@@ -388,7 +388,7 @@ def lstm_peephole_backward(
 
     References
     ----------
-    Greff et al. (2017), "LSTM: a search space odyssey", section II.B.
+    Greff et al. (2017), "LSTM: a search space odyssey".
 
     Examples
     --------

@@ -79,7 +79,7 @@ def mean_squared_error(
     References
     ----------
     Legendre (1805), "Nouvelles méthodes pour la détermination des orbites des comètes", pp. 72-75.
-    Gauss (1809), "Theoria motus corporum coelestium", articles 175-179.
+    Gauss (1809), "Theoria motus corporum coelestium", book II, section III.
 
     Examples
     --------
@@ -269,7 +269,7 @@ def root_mean_squared_error(
 
     References
     ----------
-    Gauss (1809), "Theoria motus corporum coelestium", articles 175-179.
+    Gauss (1809), "Theoria motus corporum coelestium", book II, section III.
 
     Examples
     --------
@@ -314,7 +314,7 @@ def root_mean_squared_error_backward(
 
     References
     ----------
-    Gauss (1809), "Theoria motus corporum coelestium", articles 175-179.
+    Gauss (1809), "Theoria motus corporum coelestium", book II, section III.
 
     Examples
     --------
@@ -366,7 +366,7 @@ def bias_variance(predictions: ArrayLike, truth: ArrayLike) -> BiasVariance:
 
     References
     ----------
-    Geman, Bienenstock and Doursat (1992), "Neural networks and the bias/variance dilemma", section 3.
+    Geman, Bienenstock and Doursat (1992), "Neural networks and the bias/variance dilemma".
 
     Examples
     --------

@@ -71,7 +71,7 @@ def linear_autoencoder_loss(encoder: ArrayLike, decoder: ArrayLike, /, x: ArrayL
 
     References
     ----------
-    Baldi & Hornik (1989), "Neural networks and principal component analysis", fact 4.
+    Baldi & Hornik (1989), "Neural networks and principal component analysis".
 
     Examples
     --------
@@ -120,7 +120,7 @@ def linear_autoencoder_loss_backward(
 
     References
     ----------
-    Baldi & Hornik (1989), "Neural networks and principal component analysis", fact 4.
+    Baldi & Hornik (1989), "Neural networks and principal component analysis".
 
     Examples
     --------

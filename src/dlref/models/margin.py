@@ -68,7 +68,7 @@ def functional_margin(scores: ArrayLike, /, y: ArrayLike) -> NDArray:
 
     References
     ----------
-    Rosasco et al. (2004), "Are loss functions all the same?", section 2.
+    Rosasco et al. (2004), "Are loss functions all the same?".
 
     Examples
     --------
@@ -110,7 +110,7 @@ def functional_margin_backward(dy: ArrayLike, scores: ArrayLike, /, y: ArrayLike
 
     References
     ----------
-    Rosasco et al. (2004), "Are loss functions all the same?", section 2.
+    Rosasco et al. (2004), "Are loss functions all the same?".
 
     Examples
     --------
@@ -293,7 +293,7 @@ def geometric_margin(x: ArrayLike, y: ArrayLike, w: ArrayLike, b: ArrayLike = 0.
 
     References
     ----------
-    Boser, Guyon & Vapnik (1992), "A training algorithm for optimal margin classifiers", section 2.1.
+    Boser, Guyon & Vapnik (1992), "A training algorithm for optimal margin classifiers".
 
     Examples
     --------
@@ -364,7 +364,7 @@ def margin_distribution(margins: ArrayLike, at: ArrayLike) -> NDArray:
 
     References
     ----------
-    Schapire, Freund, Bartlett & Lee (1998), "Boosting the margin", section 1.
+    Schapire, Freund, Bartlett & Lee (1998), "Boosting the margin".
 
     Examples
     --------
@@ -416,7 +416,7 @@ def hard_margin(x: ArrayLike, y: ArrayLike, tol: float = 1e-6, max_steps: int = 
 
     References
     ----------
-    Bennett & Bredensteiner (2000), "Duality and geometry in SVM classifiers", section 2.
+    Bennett & Bredensteiner (2000), "Duality and geometry in SVM classifiers".
 
     Examples
     --------

@@ -102,7 +102,7 @@ def svm_kernel(x: ArrayLike, z: ArrayLike, kernel: str = "rbf", gamma: float = 1
 
     References
     ----------
-    Boser, Guyon & Vapnik (1992), "A training algorithm for optimal margin classifiers", section 2.
+    Boser, Guyon & Vapnik (1992), "A training algorithm for optimal margin classifiers".
 
     Examples
     --------
@@ -298,8 +298,7 @@ def svm_smo(
 
     References
     ----------
-    Fan, Chen & Lin (2005), "Working set selection using second order information for training support vector machines",
-    section 2.
+    Fan, Chen & Lin (2005), "Working set selection using second order information for training support vector machines".
 
     Examples
     --------
@@ -437,8 +436,7 @@ def svm_linear(
 
     References
     ----------
-    Hsieh, Chang, Lin, Keerthi & Sundararajan (2008), "A dual coordinate descent method for large-scale linear SVM",
-    sections 2 and 3.
+    Hsieh, Chang, Lin, Keerthi & Sundararajan (2008), "A dual coordinate descent method for large-scale linear SVM".
 
     Examples
     --------

@@ -260,8 +260,7 @@ def adagrad_rows(
 
     References
     ----------
-    Duchi, Hazan & Singer (2011), "Adaptive subgradient methods for online learning and stochastic optimization",
-    section 1.
+    Duchi, Hazan & Singer (2011), "Adaptive subgradient methods for online learning and stochastic optimization".
 
     Examples
     --------

@@ -241,7 +241,7 @@ def adam_eps_hat(
 
     References
     ----------
-    Kingma & Ba (2015), "Adam: a method for stochastic optimization", the end of section 2.
+    Kingma & Ba (2015), "Adam: a method for stochastic optimization", just before section 2.1.
 
     Examples
     --------

@@ -219,7 +219,7 @@ def patience(epochs: int, min_delta: float = 0.0) -> Callable[[list[float]], boo
 
     References
     ----------
-    Prechelt (1998), "Early stopping - but when?", section 2.
+    Prechelt (1998), "Early stopping - but when?".
 
     Examples
     --------
