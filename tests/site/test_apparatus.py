@@ -291,6 +291,13 @@ def test_the_search_finds_aliases(site):
     assert page == found or page in found
 
 
+def test_the_search_finds_aliases_after_a_second_build(site):
+    edit(site, "docs/terms/step.md", "See", "Look at")
+    assert build(site, "html")[0] == ""
+    index = (site / "build" / "html" / "searchindex.js").read_text(encoding="utf-8")
+    assert "hinge line" in index
+
+
 def test_gathered_pages(site):
     misstated = html(site, "misstated")
     assert misstated.count("A ramp is a step") == 2

@@ -50,6 +50,9 @@ def problems(page, text):
         words = element.get("alt") or element.get("aria-label")
         if not words and "sphx-glr-thumbcontainer" not in (element.getparent().get("class") or ""):  # has its title
             found.append(f"an image without words: {element.get('src') or element.get('id')}")
+    if page.parent == SITE / "terms" and page.stem != "index":
+        shown = {"a definition": "definition", "a formula": "katex-html", "code": "highlight"}
+        found += [f"no {name} without scripts" for name, css in shown.items() if not tree.find_class(css)]
     return found
 
 

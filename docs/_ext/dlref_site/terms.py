@@ -1,7 +1,10 @@
 """Terms on pages: the head line of a page, links between terms, and what is wrong in docs/terms.toml."""
 
+import pickle
+
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.application import ENV_PICKLE_FILENAME
 from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole
 
@@ -98,6 +101,16 @@ def _is_outdated(env, docname, facts):
     return facts.fingerprint != terms_of(env).fingerprint(slug_of(docname), facts.links)
 
 
+def keep_index(app, exception):
+    """Keep what the search learned while pages were written: Sphinx stores its environment before that.
+
+    Without this, the search of the next build would find no alias on a page that was not written again.
+    """
+    if exception is None and app.builder.format == "html":
+        with open(app.doctreedir / ENV_PICKLE_FILENAME, "wb") as file:
+            pickle.dump(app.env, file, pickle.HIGHEST_PROTOCOL)
+
+
 def setup(app):
     app.setup_extension("dlref_site.facts")
     app.add_directive("term", HeadLine)
@@ -107,4 +120,5 @@ def setup(app):
     app.connect("env-get-outdated", outdated)
     app.connect("doctree-read", remember_view)
     app.connect("env-check-consistency", report_pages)
+    app.connect("build-finished", keep_index)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
