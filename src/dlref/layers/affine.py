@@ -36,7 +36,8 @@ def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, /) -> NDArray:
     Returns
     -------
     ndarray, shape (..., O)
-        The outputs, as one matrix product.
+        The outputs, as one matrix product. Alone and in a batch a vector's output may differ in the last bits, because
+        the sums may run in another order.
 
     Raises
     ------
@@ -60,10 +61,14 @@ def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, /) -> NDArray:
     """
     x, w, b = _checked(x, w, b)
     y = np.empty((*x.shape[:-1], len(w)), x.dtype)
-    rows = y.reshape(math.prod(x.shape[:-1]), len(w))
-    np.matmul(x.reshape(len(rows), w.shape[1]), w.T, out=rows)
-    if b is not None:
-        rows += b
+    out = y.reshape(math.prod(x.shape[:-1]), len(w))
+    rows = x.reshape(len(out), w.shape[1])
+    if 1 < len(rows) <= len(w) // 2:  # few vectors: BLAS is faster the other way round
+        _transposed_plus_bias(w @ rows.T, np.zeros(len(w), x.dtype) if b is None else b, out)
+    else:
+        np.matmul(rows, w.T, out=out)
+        if b is not None:
+            out += b
     return y
 
 
@@ -113,6 +118,17 @@ def dense_backward(dy: ArrayLike, x: ArrayLike, w: ArrayLike, b: ArrayLike | Non
     drows, rows = dy.reshape(count, len(w)), x.reshape(count, w.shape[1])
     dx = (drows @ w).reshape(x.shape)
     return DenseGradients(dx, drows.T @ rows, None if b is None else drows.sum(axis=0))
+
+
+@kernel
+def _transposed_plus_bias(product, b, out):
+    # In squares of 16 x 16, which stay in the cache.
+    for n0 in range(0, out.shape[0], 16):
+        for o0 in range(0, out.shape[1], 16):
+            for n in range(n0, min(n0 + 16, out.shape[0])):
+                row = out[n]
+                for o in range(o0, min(o0 + 16, row.size)):
+                    row[o] = product[o, n] + b[o]
 
 
 @public

@@ -1,11 +1,13 @@
 """The dense layer against PyTorch and NumPy."""
 
+import warnings
+
 import numpy as np
 import torch
 
 from dlref.layers import dense, dense_backward, dense_definition
 from tests.bounds import Normwise
-from tests.cases import Bench, Case, Edge
+from tests.cases import Bench, Case, Convention, Edge, Row
 from tests.oracles import from_torch
 
 nan = np.nan
@@ -46,6 +48,7 @@ CASES = [
         drawn(2, 3),
         "torch.nn.functional.linear",
         from_torch(torch.nn.functional.linear),
+        sweep={"fewer vectors than outputs": lambda rng, dtype: drawn(2, 3, outputs=37)(rng)},
         bound=Normwise(length),
         gradient_bound=Normwise(lambda x, w, b=None: max(x.size, w.size)),
         refuses=REFUSES,
@@ -63,7 +66,7 @@ CASES = [
 
 EDGES = [
     Edge(dense, ([1.0, 2.0], [[3.0, 4.0]]), [11.0], "one sum of products"),
-    Edge(dense, ([0.0, 0.0], [[3.0, 4.0]], [0.5]), [0.5], "the bias alone"),
+    Edge(dense, ([0.0, 0.0], [[3.0, 4.0]], [0.5]), [0.5], "zero in, the bias out: affine, not linear"),
     Edge(dense, ([1.0, nan], [[3.0, 0.0]]), [nan], "a weight of zero does not hide NaN"),
     Edge(
         dense,
@@ -72,6 +75,111 @@ EDGES = [
         "no vectors, no outputs",
         input="no vectors",
         output="[]",
+    ),
+    Edge(
+        dense_backward,
+        (np.zeros((0, 1)), np.zeros((0, 2)), [[3.0, 4.0]], [0.5]),
+        (np.zeros((0, 2)), [[0.0, 0.0]], [0.0]),
+        "empty sums",
+        input="no vectors",
+        output="x: [], w: [[0, 0]], b: [0]",
+    ),
+]
+
+
+def keras_dense(units, x, **options):
+    import keras
+
+    layer = keras.layers.Dense(units, **options)
+    return layer, layer(torch.from_numpy(x)).detach()
+
+
+def sklearn_network():
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPRegressor
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return MLPRegressor(hidden_layer_sizes=(2,), max_iter=1).fit(np.eye(4, 3), np.arange(4.0))
+
+
+def sklearn_regression():
+    from sklearn.linear_model import LinearRegression
+
+    return LinearRegression().fit(np.eye(4, 3), np.eye(4, 2))
+
+
+CONVENTIONS = [
+    Convention(
+        "dense-layer",
+        "dense-layout",
+        "Which way the matrix lies",
+        "the shape of the stored weights of a layer with 3 inputs and 2 outputs",
+        [
+            Row(
+                "dlref",
+                "$x W\\T + b$",
+                "(2, 3)",
+                lambda: dense_backward(np.ones(2), np.ones(3), np.ones((2, 3))).w.shape,
+                package="dlref",
+            ),
+            Row(
+                "PyTorch", "$x W\\T + b$", "(2, 3)", lambda: tuple(torch.nn.Linear(3, 2).weight.shape), package="torch"
+            ),
+            Row(
+                "Keras",
+                "$x W + b$",
+                "(3, 2)",
+                lambda: tuple(keras_dense(2, np.ones((1, 3), np.float32))[0].kernel.shape),
+                package="keras",
+            ),
+            Row(
+                "scikit-learn",
+                "`LinearRegression.coef_`",
+                "(2, 3)",
+                lambda: sklearn_regression().coef_.shape,
+                package="scikit-learn",
+            ),
+            Row(
+                "scikit-learn",
+                "`MLPRegressor.coefs_[0]`",
+                "(3, 2)",
+                lambda: sklearn_network().coefs_[0].shape,
+                package="scikit-learn",
+            ),
+        ],
+    ),
+    Convention(
+        "dense-layer",
+        "dense-activation",
+        "Whether the activation belongs to the layer",
+        "one input, one output, weight 1, bias 0, at x = -1",
+        [
+            Row("dlref", "never", "-1.0", lambda: float(dense([-1.0], [[1.0]], [0.0])[0]), package="dlref"),
+            Row(
+                "PyTorch",
+                "never: `Linear` has no such argument",
+                "-1.0",
+                lambda: float(torch.nn.functional.linear(-torch.ones(1), torch.ones(1, 1), torch.zeros(1))),
+                package="torch",
+            ),
+            Row(
+                "Keras",
+                "by default not",
+                "-1.0",
+                lambda: float(keras_dense(1, -np.ones((1, 1), np.float32), kernel_initializer="ones")[1]),
+                package="keras",
+            ),
+            Row(
+                "Keras",
+                '`Dense(1, activation="relu")`',
+                "0.0",
+                lambda: float(
+                    keras_dense(1, -np.ones((1, 1), np.float32), kernel_initializer="ones", activation="relu")[1]
+                ),
+                package="keras",
+            ),
+        ],
     ),
 ]
 
@@ -85,24 +193,24 @@ def thunks(rows, inputs, outputs):
     return make
 
 
-def backward_thunks(rows, inputs, outputs):
+def both_ways(rows, inputs, outputs):
     def make(dtype):
         x, w, b = (v.astype(dtype) for v in drawn(rows, inputs=inputs, outputs=outputs)(np.random.default_rng(0)))
         dy = dense(x, w, b)
-        tx, tw, tdy = map(torch.from_numpy, (x, w, dy))
-        return lambda: dense_backward(dy, x, w, b), lambda: (tdy @ tw, tdy.T @ tx, tdy.sum(0))
+        leaves = [torch.from_numpy(v).requires_grad_() for v in (x, w, b)]
+        tdy = torch.from_numpy(dy)
+        return (
+            lambda: (dense(x, w, b), dense_backward(dy, x, w, b)),
+            lambda: torch.autograd.grad(torch.nn.functional.linear(*leaves), leaves, tdy),
+        )
 
     return make
 
 
+LINEAR, AUTOGRAD = "torch.nn.functional.linear", "linear and autograd in PyTorch; both sides forward and back"
 BENCH = [
-    Bench("layers.dense", "torch.nn.functional.linear", "64 × 512 to 256", thunks(64, 512, 256), aim=0.9),
-    Bench("layers.dense", "torch.nn.functional.linear", "256 × 1024 to 1024", thunks(256, 1024, 1024), aim=0.9),
-    Bench(
-        "layers.dense_backward",
-        "the same products in PyTorch",
-        "64 × 512 to 256",
-        backward_thunks(64, 512, 256),
-        aim=0.9,
-    ),
+    Bench("layers.dense", LINEAR, "64 × 512 to 256", thunks(64, 512, 256), aim=0.95),
+    Bench("layers.dense", LINEAR, "256 × 1024 to 1024", thunks(256, 1024, 1024), aim=0.95),
+    Bench("layers.dense_backward", AUTOGRAD, "64 × 512 to 256", both_ways(64, 512, 256), aim=0.95),
+    Bench("layers.dense_backward", AUTOGRAD, "256 × 1024 to 1024", both_ways(256, 1024, 1024), aim=0.95),
 ]
