@@ -271,12 +271,16 @@ def log_posterior(
 
     Parameters
     ----------
-    prediction, target
+    prediction
         As for `gaussian_log_likelihood`.
-    params, scale, prior
+    params
         As for `log_prior`.
+    target
+        As for `gaussian_log_likelihood`.
     noise : float
         The standard deviation of the targets around their means.
+    scale, prior
+        As for `log_prior`.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from dlref._arrays import number, option, real
 from dlref._compile import kernel, prange
-from dlref.optimizers.limits import euclidean
+from dlref.optimizers.limits import _euclidean
 
 __all__ = ["ClippedGradients", "clip_by_global_norm", "global_norm"]
 
@@ -54,8 +54,8 @@ def global_norm(gradients: Sequence[ArrayLike | None]) -> float:
     5.0
     """
     norms: list[float] = []
-    _each(gradients, lambda g: norms.append(euclidean(g.reshape(-1))))
-    return float(euclidean(np.array(norms, np.float64)))
+    _each(gradients, lambda g: norms.append(_euclidean(g.reshape(-1))))
+    return float(_euclidean(np.array(norms, np.float64)))
 
 
 def clip_by_global_norm(
@@ -110,12 +110,12 @@ def clip_by_global_norm(
     if nonfinite == "raise" and not math.isfinite(norm):
         raise FloatingPointError(f"gradients: expected a finite global norm, got {norm}")
 
-    def shortened(g):
+    def _shortened(g):
         out = np.empty_like(g)
         _shorten(g.reshape(-1), norm, max_norm, eps, out.reshape(-1))
         return out
 
-    return ClippedGradients(_each(gradients, shortened), norm)
+    return ClippedGradients(_each(gradients, _shortened), norm)
 
 
 @kernel

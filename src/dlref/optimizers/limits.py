@@ -206,14 +206,14 @@ def clip_by_norm(g: ArrayLike, max_norm: float) -> NDArray:
 
 @kernel
 def _clip_by_norm(g, max_norm, out):
-    norm = euclidean(g)
+    norm = _euclidean(g)
     factor = 1.0 if norm <= max_norm else max_norm / norm
     for i in prange(g.size):
         out[i] = factor * g[i]
 
 
 @kernel(sums=True)
-def euclidean(x):
+def _euclidean(x):
     total = 0.0
     for i in range(x.size):
         total += np.float64(x[i]) * np.float64(x[i])
@@ -290,7 +290,7 @@ def adaptive_gradient_clip(g: ArrayLike, w: ArrayLike, threshold: float = 0.01, 
 @kernel
 def _adaptive_gradient_clip(g, w, threshold, eps, out):
     for i in prange(len(g)):
-        weight, norm = euclidean(w[i]), euclidean(g[i])
+        weight, norm = _euclidean(w[i]), _euclidean(g[i])
         limit = threshold * (eps if weight < eps else weight)
         factor = 1.0 if norm <= limit else limit / norm
         for j in range(g.shape[1]):

@@ -159,11 +159,11 @@ def sharpness(hessian: ArrayLike, start: ArrayLike, steps: int = 1000, tol: floa
         raise ValueError(f"hessian: expected a square matrix, got shape {hessian.shape}")
     shaped("start", start, (len(hessian),))
 
-    def iterate(v, shift):
+    def _iterate(v, shift):
         return _sharpness(hessian, v, np.empty_like(v), shift, steps, tol)
 
     steps, tol = _constants(steps, tol)
-    return _largest(iterate, start, tol)
+    return _largest(_iterate, start, tol)
 
 
 def _constants(steps, tol):
@@ -289,7 +289,7 @@ def sharpness_of_gradient(
         step = float(np.cbrt(np.finfo(p.dtype).eps)) * max(1.0, float(np.linalg.norm(p)))
     step = number("step", step, 0, open_low=True, open_high=True)
 
-    def iterate(v, shift):
+    def _iterate(v, shift):
         value = residual = 0.0
         for t in range(steps):
             move = (step * v).astype(p.dtype).reshape(p.shape)
@@ -302,7 +302,7 @@ def sharpness_of_gradient(
             _turn(v, w, shift)
         return value, residual
 
-    return _largest(iterate, start, tol)
+    return _largest(_iterate, start, tol)
 
 
 def range_test(

@@ -27,7 +27,6 @@ __all__ = [
 def step_decay(step: ArrayLike, lr: float, every: int, factor: float = 0.1) -> NDArray | float:
     r"""Multiply the rate by a factor after every so many steps: :math:`\eta\, \gamma^{\lfloor t / s \rfloor}`.
 
-
     Parameters
     ----------
     step : array_like of integers, float32 or float64, any shape
@@ -77,7 +76,6 @@ def _step_decay(t, out, lr, every, factor):
 
 def multistep_decay(step: ArrayLike, lr: float, milestones: ArrayLike, factor: float = 0.1) -> NDArray | float:
     r"""Multiply the rate by a factor at each milestone: :math:`\eta\, \gamma^n` once n of them are reached.
-
 
     Parameters
     ----------
@@ -134,7 +132,6 @@ def _multistep_decay(t, out, lr, milestones, factor):
 def exponential_decay(step: ArrayLike, lr: float, factor: float, every: int = 1) -> NDArray | float:
     r"""Multiply the rate by the same factor all along: :math:`\eta\, \gamma^{t / s}`.
 
-
     Parameters
     ----------
     step : array_like
@@ -190,7 +187,6 @@ def inverse_time_decay(
 
     Its sum is infinite and that of its squares is finite: the conditions of Robbins and Monro.
 
-
     Parameters
     ----------
     step : array_like
@@ -245,7 +241,6 @@ def _inverse_time_decay(t, out, lr, rate, every, staircase):
 def polynomial_decay(step: ArrayLike, lr: float, total: int, end: float = 0.0, power: float = 1.0) -> NDArray | float:
     r"""Let the rate fall to its end like a power of the time left: :math:`\eta_T + (\eta - \eta_T)(1 - t/T)^a`.
 
-
     Parameters
     ----------
     step : array_like
@@ -298,7 +293,6 @@ def _polynomial_decay(t, out, lr, total, end, power):
 def cosine_decay(step: ArrayLike, lr: float, total: int, end: float = 0.0) -> NDArray | float:
     r"""Let the rate fall along half a cosine: :math:`\eta_T + (\eta - \eta_T)\,(1 + \cos(\pi t / T)) / 2`.
 
-
     Parameters
     ----------
     step : array_like
@@ -349,7 +343,6 @@ def _cosine_decay(t, out, lr, total, end):
 
 def cosine_restarts(step: ArrayLike, lr: float, first: int, growth: int = 1, end: float = 0.0) -> NDArray | float:
     r"""Let the rate fall along half a cosine, jump back, and fall again.
-
 
     Parameters
     ----------
@@ -409,7 +402,6 @@ def _cosine_restarts(t, out, lr, first, growth, end):
 def linear_warmup(step: ArrayLike, lr: float, total: int, start: float = 0.0) -> NDArray | float:
     r"""Let the rate rise along a line: :math:`\eta\,(c + (1 - c)\, t / T)`, and stay.
 
-
     Parameters
     ----------
     step : array_like
@@ -464,7 +456,6 @@ def one_cycle(
     r"""Let the rate rise to its top and fall below its start, both along half a cosine.
 
     The top is at step ``rise * total - 1`` and the end at the last step, ``total - 1``, as in PyTorch.
-
 
     Parameters
     ----------
