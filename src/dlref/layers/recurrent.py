@@ -1,13 +1,13 @@
-"""The simple recurrent layer."""
+"""The simple recurrent layer, with tanh or ReLU, and its gradient through time, whole or truncated."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dlref._arrays import public
+from dlref._arrays import integer, option, public
 from dlref._compile import kernel
-from dlref._math import tanh
+from dlref._math import maximum, tanh
 from dlref.layers._recurrence import (
     input_gradient,
     opened,
@@ -48,8 +48,10 @@ def rnn(
     b_ih: ArrayLike | None = None,
     b_hh: ArrayLike | None = None,
     /,
+    activation: str = "tanh",
+    truncate: int | None = None,
 ) -> RNN:
-    r"""Run the simple recurrent layer: :math:`h_t = \tanh(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})`.
+    r"""Run the simple recurrent layer: :math:`h_t = \phi(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})`.
 
     Parameters
     ----------
@@ -63,6 +65,10 @@ def rnn(
         Weights of the state.
     b_ih, b_hh : array_like, shape (H,), or None
         Biases; only their sum matters.
+    activation : {"tanh", "relu"}
+        The function :math:`\phi`.
+    truncate : int, optional
+        Does nothing here; `rnn_backward` cuts the gradient of the state after every so many steps.
 
     Returns
     -------
@@ -74,7 +80,7 @@ def rnn(
     TypeError
         If an argument is neither real nor integer.
     ValueError
-        If a shape does not fit `x` and `w_hh`.
+        If a shape does not fit `x` and `w_hh`, `activation` is unknown, or a number is outside its range.
 
     See Also
     --------
@@ -93,7 +99,9 @@ def rnn(
     >>> rnn([[[1.0], [0.0], [0.0], [0.0]]], None, [[1.0]], [[1.0]]).y.ravel().round(3)
     array([0.762, 0.642, 0.566, 0.513])
     """
-    h = _rnn_states(**opened(1, x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh))
+    arrays = opened(1, x=x, h0=h0, w_ih=w_ih, w_hh=w_hh, b_ih=b_ih, b_hh=b_hh)
+    _options(activation, truncate)
+    h = _rnn_states(activation == "relu", **arrays)
     return RNN(turned(h[1:]), h[-1].copy())
 
 
@@ -107,15 +115,20 @@ def rnn_backward(
     b_ih: ArrayLike | None = None,
     b_hh: ArrayLike | None = None,
     /,
+    activation: str = "tanh",
+    truncate: int | None = None,
 ) -> RNNGradients:
-    r"""Return the gradients of `rnn`, through time: :math:`\bar a_t = \bar h_t \odot (1 - h_t^2)`.
+    r"""Return the gradients of `rnn`, through time: :math:`\bar h_{t-1} = W_{hh}^T (\phi'_t \odot \bar h_t)`.
 
     Parameters
     ----------
     dy : RNN
         Gradients of the loss with respect to both results; None is zero.
-    x, h0, w_ih, w_hh, b_ih, b_hh
+    x, h0, w_ih, w_hh, b_ih, b_hh, activation
         As for `rnn`.
+    truncate : int, optional
+        Cut the sequence into pieces of so many steps, beginning at the first, and let no gradient of the state pass
+        from one piece to the one before: truncated backpropagation through time. None: the full gradient.
 
     Returns
     -------
@@ -127,7 +140,7 @@ def rnn_backward(
     TypeError
         If an argument is neither real nor integer, or `dy` is not an `RNN`.
     ValueError
-        If a shape does not fit.
+        If a shape does not fit, `activation` is unknown, or a number is outside its range.
 
     See Also
     --------
@@ -136,49 +149,68 @@ def rnn_backward(
     References
     ----------
     Werbos (1990), "Backpropagation through time: what it does and how to do it".
+    Williams & Peng (1990), "An efficient gradient-based algorithm for on-line training of recurrent network
+    trajectories".
 
     Examples
     --------
     Each step back multiplies the gradient by the slope of tanh: a loss on the last state hardly sees the first input.
+    With pieces of two steps it does not see it at all.
 
-    >>> dy = RNN(None, [[1.0]])
-    >>> rnn_backward(dy, [[[1.0], [0.0], [0.0], [0.0]]], None, [[1.0]], [[1.0]]).x.ravel().round(3)
+    >>> dy, x = RNN(None, [[1.0]]), [[[1.0], [0.0], [0.0], [0.0]]]
+    >>> rnn_backward(dy, x, None, [[1.0]], [[1.0]]).x.ravel().round(3)
     array([0.124, 0.294, 0.501, 0.737])
+    >>> rnn_backward(dy, x, None, [[1.0]], [[1.0]], truncate=2).x.ravel().round(3)
+    array([0.   , 0.   , 0.501, 0.737])
     """
     given = {"x": x, "h0": h0, "w_ih": w_ih, "w_hh": w_hh, "b_ih": b_ih, "b_hh": b_hh}
     arrays, dy_y, dh = opened_backward(1, dy, RNN, **given)
+    _options(activation, truncate)
     x, h0, w_ih, w_hh, b_ih, b_hh = arrays.values()
-    h = _rnn_states(**arrays)
+    rectified = activation == "relu"
+    h = _rnn_states(rectified, **arrays)
     da = np.empty_like(h[1:])
     for t in reversed(range(len(da))):
-        _rnn_cell_backward(dy_y[t], dh, h[t + 1], da[t])
+        _rnn_cell_backward(dy_y[t], dh, h[t + 1], rectified, da[t])
         np.matmul(da[t], w_hh, out=dh)
+        if truncate and t and t % truncate == 0:
+            dh[...] = 0
     dw_ih, db_ih = weight_gradients(da, turned(x), b_ih)
     dw_hh, db_hh = weight_gradients(da, h[:-1], b_hh)
     return RNNGradients(input_gradient(da, w_ih), None if h0 is None else dh, dw_ih, dw_hh, db_ih, db_hh)
 
 
-def _rnn_states(x, h0, w_ih, w_hh, b_ih, b_hh):
+def _options(activation, truncate):
+    option("activation", activation, ("tanh", "relu"))
+    if truncate is not None:
+        integer("truncate", truncate, 1)
+
+
+def _rnn_states(rectified, x, h0, w_ih, w_hh, b_ih, b_hh):
     from_x = projected(x, w_ih, b_ih, b_hh)
     from_h, h, w = np.empty(from_x.shape[1:], from_x.dtype), states(h0, from_x, w_hh), w_hh.T.copy()
     for t in range(len(from_x)):
         np.matmul(h[t], w, out=from_h)
-        _rnn_cell(from_x[t], from_h, h[t + 1])
+        _rnn_cell(from_x[t], from_h, rectified, h[t + 1])
     return h
 
 
 @kernel
-def _rnn_cell(from_x, from_h, h):
+def _rnn_cell(from_x, from_h, rectified, h):
+    zero = h.dtype.type(0)
     for n in range(len(h)):
         xn, hn, new = from_x[n], from_h[n], h[n]
         for j in range(new.size):
-            new[j] = tanh(xn[j] + hn[j])
+            a = xn[j] + hn[j]
+            new[j] = maximum(a, zero) if rectified else tanh(a)
 
 
 @kernel
-def _rnn_cell_backward(dy, dh, h, da):
-    one = h.dtype.type(1)
+def _rnn_cell_backward(dy, dh, h, rectified, da):
+    zero, one = h.dtype.type(0), h.dtype.type(1)
     for n in range(len(h)):
         dyn, dhn, hn, dan = dy[n], dh[n], h[n], da[n]
         for j in range(hn.size):
-            dan[j] = (dyn[j] + dhn[j]) * (one - hn[j] * hn[j])
+            d = dyn[j] + dhn[j]
+            through = d if hn[j] > zero else zero
+            dan[j] = through if rectified else d * (one - hn[j] * hn[j])

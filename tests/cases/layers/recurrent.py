@@ -5,7 +5,7 @@ import torch
 
 from dlref.layers import RNN, rnn, rnn_backward
 from tests.bounds import Normwise
-from tests.cases import Bench, Case, Edge
+from tests.cases import Bench, Case, Convention, Edge, Row
 from tests.oracles import from_torch
 
 nan = np.nan
@@ -120,7 +120,55 @@ def cases(function, module, blocks, state_count):
     ]
 
 
-CASES = cases(rnn, torch.nn.RNN, 1, 1)
+def torch_rnn(x, h0, *weights, activation="tanh", truncate=None):
+    """Run torch.nn.RNN piece by piece: what a piece hands to the next one carries no gradient."""
+
+    def layer_of(*sizes, **options):
+        return torch.nn.RNN(*sizes, nonlinearity=activation, **options)
+
+    pieces, h = [], h0
+    for piece in x.split(truncate or x.shape[1], dim=1):
+        y, h = torch_layer(layer_of)(piece, h if h is h0 else h.detach(), *weights)
+        pieces.append(y)
+    return torch.cat(pieces, 1), h
+
+
+def onnx_rnn(x, h0, w_ih, w_hh, b_ih, b_hh):
+    from tests.cases.layers.long_short_term import onnx_recurrent
+
+    inputs = {"X": x.swapaxes(0, 1), "W": w_ih[None], "R": w_hh[None], "B": np.concatenate([b_ih, b_hh])[None]}
+    return onnx_recurrent("RNN", inputs | {"": None, "h0": h0[None]}, len(w_hh))
+
+
+def also(oracle, want, kwargs=None, label="", sweep=(), refuses=(), smooth=True):
+    """Return one more case of rnn."""
+    bounds = {"bound": Normwise(terms), "gradient_bound": Normwise(terms_of_gradient, condition)}
+    options = {"kwargs": kwargs or {}, "label": label, "sweep": dict(sweep), "refuses": refuses, "smooth": smooth}
+    return Case(rnn, layer(1, 1), oracle, want, gradient=torch_rnn, **options, **bounds)
+
+
+ZEROS = np.zeros((5, 4, 3)), None, np.zeros((2, 3)), np.zeros((2, 2))
+CASES = [
+    *cases(rnn, torch.nn.RNN, 1, 1),
+    also("onnx.reference RNN", onnx_rnn, label="ONNX"),
+    also(
+        "torch.nn.RNN, nonlinearity=relu",
+        from_torch(torch_rnn),
+        {"activation": "relu"},
+        "relu",
+        sweep={"30 steps": layer(1, 1, 2, 30, 3, 11, gain=0.5)},
+        refuses=[(ZEROS, {"activation": "sigmoid"}, ValueError, "activation: expected one of 'tanh', 'relu', got")],
+    ),
+    also(
+        "torch.nn.RNN in pieces, states detached between them",
+        from_torch(torch_rnn),
+        {"truncate": 2},
+        "truncate",
+        sweep={"31 steps in pieces of 2": layer(1, 1, 2, 31, 3, 11)},
+        refuses=[(ZEROS, {"truncate": 0}, ValueError, "truncate: expected an integer at least 1, got 0")],
+        smooth=False,
+    ),
+]
 
 ONE, NOTHING = [[1.0]], np.zeros((1, 0, 1))
 EDGES = [
@@ -129,7 +177,8 @@ EDGES = [
         (NOTHING, [[0.5]], ONE, ONE),
         (NOTHING, [[0.5]]),
         "no step, so the state stays; PyTorch refuses",
-        input="T = 0",
+        input="T = 0, h0 = 0.5",
+        output="y empty, h = 0.5",
     ),
     Edge(
         rnn,
@@ -138,6 +187,111 @@ EDGES = [
         "NaN stays in the state, for this sequence alone",
         input="x = 0, nan, 0",
         output="0, nan, nan",
+    ),
+    Edge(
+        rnn,
+        ([[[np.inf], [0.0], [0.0]]], None, ONE, [[0.0]]),
+        ([[[1.0], [0.0], [0.0]]], [[0.0]]),
+        "tanh bounds an infinite input; without recurrent weights it is forgotten",
+        input="x = inf, 0, 0; w_hh = 0",
+        output="1, 0, 0",
+    ),
+    Edge(
+        rnn,
+        ([[[1.0], [0.0], [0.0]]], None, ONE, [[2.0]]),
+        ([[[1.0], [2.0], [4.0]]], [[4.0]]),
+        "with ReLU nothing bounds the state: it doubles at every step",
+        {"activation": "relu"},
+        input="x = 1, 0, 0; w_hh = 2, relu",
+        output="1, 2, 4",
+    ),
+]
+
+
+def torch_radius():
+    torch.manual_seed(0)
+    return float(abs(np.linalg.eigvals(torch.nn.RNN(3, 256).weight_hh_l0.detach().numpy())).max())
+
+
+def keras_layer(units=256, inputs=3, **options):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    built = keras.layers.SimpleRNN(units, **options)
+    built.build((None, None, inputs))
+    return built
+
+
+def keras_radius():
+    recurrent = keras_layer().weights[1].value.detach().numpy()
+    return float(abs(np.linalg.eigvals(recurrent)).max())
+
+
+def shape_of(y):
+    return str(tuple(y.shape))
+
+
+CONVENTIONS = [
+    Convention(
+        "recurrent-neural-network",
+        "rnn-recurrent-start",
+        "How the recurrent weights begin",
+        "a new layer of 256 units, default initialization: largest absolute eigenvalue of $W_{hh}$",
+        [
+            Row("PyTorch", "uniform in $\\pm 1/\\sqrt{H}$: about $1/\\sqrt 3$", "0.6", torch_radius, "{:.1f}", "torch"),
+            Row("Keras", "orthogonal: all have absolute value 1", "1.0", keras_radius, "{:.1f}", "keras"),
+        ],
+    ),
+    Convention(
+        "recurrent-neural-network",
+        "rnn-axes",
+        "Which axis is time, and what comes back",
+        "zeros of shape (5, 4, 3) into 2 units, nothing else said: shape of the last state",
+        [
+            Row(
+                "PyTorch",
+                "time first unless `batch_first=True`: 4 sequences; all states and the last one, one for each layer",
+                "(1, 4, 2)",
+                lambda: shape_of(torch.nn.RNN(3, 2)(torch.zeros(5, 4, 3))[1]),
+                package="torch",
+            ),
+            Row(
+                "Keras",
+                "batch first: 5 sequences; the last state alone unless `return_sequences=True`",
+                "(5, 2)",
+                lambda: shape_of(keras_layer(2)(np.zeros((5, 4, 3)))),
+                package="keras",
+            ),
+            Row(
+                "dlref",
+                "batch first: 5 sequences; all states and the last one",
+                "(5, 2)",
+                lambda: shape_of(rnn(*ZEROS).h),
+                package="dlref",
+            ),
+        ],
+    ),
+    Convention(
+        "recurrent-neural-network",
+        "rnn-parameters",
+        "How many parameters a layer has",
+        "3 inputs, 5 units",
+        [
+            Row(
+                "PyTorch",
+                "$H(D + H + 2)$: a bias for each product",
+                "50",
+                lambda: sum(p.numel() for p in torch.nn.RNN(3, 5).parameters()),
+                package="torch",
+            ),
+            Row(
+                "Keras",
+                "$H(D + H + 1)$: one bias",
+                "45",
+                lambda: keras_layer(5).count_params(),
+                package="keras",
+            ),
+        ],
     ),
 ]
 
@@ -182,4 +336,4 @@ def benches(function, backward, result, module, blocks, state_count, aim):
     ]
 
 
-BENCH = benches(rnn, rnn_backward, RNN, torch.nn.RNN, 1, 1, None)
+BENCH = benches(rnn, rnn_backward, RNN, torch.nn.RNN, 1, 1, 0.7)
