@@ -1,14 +1,12 @@
-"""Pooling: one value for each window of a feature map."""
-
-import math
+"""Max pooling: the largest value in each window of a feature map, and where it stands."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import public, real, reals, shaped
+from dlref._arrays import public, reals, shaped
 from dlref._compile import kernel, prange
 from dlref._math import maximum
-from dlref.layers._windows import windows_on
+from dlref.layers._pools import planes, pooling_windows
 
 __all__ = ["max_pool2d", "max_pool2d_backward", "max_pool2d_indices"]
 
@@ -71,9 +69,9 @@ def max_pool2d(
            [9., 0.],
            [0., 9.]])
     """
-    x, windows = _checked(x, kernel, stride, padding, dilation, ceil_mode)
+    x, windows = pooling_windows(x, kernel, stride, padding, dilation, ceil_mode)
     y = np.empty((*x.shape[:2], *windows.places), x.dtype)
-    _max_pool2d(_planes(x), windows.size, windows.stride, windows.padding, windows.dilation, _planes(y))
+    _max_pool2d(planes(x), windows.size, windows.stride, windows.padding, windows.dilation, planes(y))
     return y
 
 
@@ -127,12 +125,11 @@ def max_pool2d_backward(
              [0., 0.]]]])
     """
     dy, x = reals("dy", dy, "x", x)
-    x, windows = _checked(x, kernel, stride, padding, dilation, ceil_mode)
+    x, windows = pooling_windows(x, kernel, stride, padding, dilation, ceil_mode)
     shaped("dy", dy, (*x.shape[:2], *windows.places))
     winners = max_pool2d_indices(x, kernel, stride, padding, dilation, ceil_mode)
     dx = np.zeros_like(x)
-    planes = math.prod(x.shape[:2])
-    _send_back(dy.reshape(planes, -1), winners.reshape(planes, -1), dx.reshape(planes, -1))
+    _send_back(planes(dy), planes(winners), planes(dx))
     return dx
 
 
@@ -181,28 +178,35 @@ def max_pool2d_indices(
     >>> max_pool2d_indices([[[[2.0, 5.0], [5.0, 3.0]]]], 2)
     array([[[[1]]]])
     """
-    x, windows = _checked(x, kernel, stride, padding, dilation, ceil_mode)
+    x, windows = pooling_windows(x, kernel, stride, padding, dilation, ceil_mode)
     winners = np.empty((*x.shape[:2], *windows.places), np.int64)
-    _winners(_planes(x), windows.size, windows.stride, windows.padding, windows.dilation, _planes(winners))
+    _winners(planes(x), windows.size, windows.stride, windows.padding, windows.dilation, planes(winners))
     return winners
 
 
 @kernel
 def _max_pool2d(x, size, stride, padding, dilation, out):
-    lowest = x.dtype.type(-np.inf)
+    span = (out.shape[2] - 1) * stride[1] + (size[1] - 1) * dilation[1] + 1
     for m in prange(out.shape[0]):
         image, y = x[m], out[m]
+        line = np.full(span, -np.inf, x.dtype)
+        inside = line[padding[1] : padding[1] + image.shape[1]]
         for r in range(y.shape[0]):
-            for s in range(y.shape[1]):
-                best = lowest
-                for i in range(size[0]):
-                    row = r * stride[0] + i * dilation[0] - padding[0]
-                    if 0 <= row < image.shape[0]:
-                        for j in range(size[1]):
-                            col = s * stride[1] + j * dilation[1] - padding[1]
-                            if 0 <= col < image.shape[1]:
-                                best = maximum(best, image[row, col])  # NaN wins
-                y[r, s] = best
+            # down the columns first, then across: the same maximum in fewer steps
+            for w in range(inside.size):
+                inside[w] = -np.inf
+            for i in range(size[0]):
+                h = r * stride[0] + i * dilation[0] - padding[0]
+                if 0 <= h < image.shape[0]:
+                    row = image[h]
+                    for w in range(inside.size):
+                        inside[w] = maximum(inside[w], row[w])
+            to = y[r]
+            for s in range(to.size):
+                best = line[s * stride[1]]
+                for j in range(1, size[1]):
+                    best = maximum(best, line[s * stride[1] + j * dilation[1]])
+                to[s] = best
 
 
 @kernel
@@ -213,37 +217,21 @@ def _winners(x, size, stride, padding, dilation, out):
             for s in range(where.shape[1]):
                 first, best = -1, image[0, 0]
                 for i in range(size[0]):
-                    row = r * stride[0] + i * dilation[0] - padding[0]
-                    if 0 <= row < image.shape[0]:
+                    h = r * stride[0] + i * dilation[0] - padding[0]
+                    if 0 <= h < image.shape[0]:
                         for j in range(size[1]):
-                            col = s * stride[1] + j * dilation[1] - padding[1]
-                            if 0 <= col < image.shape[1]:
-                                value = image[row, col]
+                            w = s * stride[1] + j * dilation[1] - padding[1]
+                            if 0 <= w < image.shape[1]:
+                                value = image[h, w]
                                 if first < 0 or value > best or value != value:
-                                    first, best = row * image.shape[1] + col, value
+                                    first, best = h * image.shape[1] + w, value
                 where[r, s] = first
 
 
 @kernel
 def _send_back(dy, winners, out):
     for m in prange(out.shape[0]):
-        to, dmap, where = out[m], dy[m], winners[m]
+        g, where, d = dy[m].reshape(-1), winners[m].reshape(-1), out[m].reshape(-1)
         for k in range(where.size):
             if where[k] >= 0:
-                to[where[k]] += dmap[k]
-
-
-def _checked(x, kernel, stride, padding, dilation, ceil_mode):
-    x = real("x", x)
-    shaped("x", x, (None, None, None, None))
-    windows = windows_on(
-        x.shape[2:], "kernel", kernel, kernel if stride is None else stride, padding, dilation, ceil_mode
-    )
-    for k, p, d in zip(windows.size, windows.padding, windows.dilation, strict=True):
-        if 2 * p > d * (k - 1) + 1:
-            raise ValueError(f"padding: expected at most half a window of {d * (k - 1) + 1}, got {p}")
-    return x, windows
-
-
-def _planes(x):
-    return x.reshape(math.prod(x.shape[:2]), *x.shape[2:])
+                d[where[k]] += g[k]
