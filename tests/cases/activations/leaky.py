@@ -6,6 +6,7 @@ import torch
 from dlref.activations import leaky_relu, leaky_relu_backward, prelu, prelu_backward
 from tests.bounds import ULP, Normwise
 from tests.cases import Bench, Case, Convention, Edge, Row
+from tests.onnx_examples import evaluate
 from tests.oracles import from_torch
 from tests.sweeps import elementwise
 
@@ -14,6 +15,14 @@ inf, nan = np.inf, np.nan
 
 def torch_leaky_relu(x, slope=0.01):
     return torch.nn.functional.leaky_relu(x, slope)
+
+
+def onnx_leaky_relu(x, slope):
+    return evaluate("LeakyRelu", x, alpha=slope)[0]
+
+
+def onnx_prelu(x, slope):
+    return evaluate("PRelu", x, slope.reshape(-1, *(1,) * (x.ndim - 2)))[0]
 
 
 def cube(rng):
@@ -40,6 +49,7 @@ CASES = [
         ],
     ),
     Case(leaky_relu, cube, "torch.nn.functional.leaky_relu", from_torch(torch_leaky_relu), label="default slope"),
+    Case(leaky_relu, cube, "onnx.reference LeakyRelu", onnx_leaky_relu, kwargs={"slope": 0.25}, bound=ULP(1)),
     Case(
         prelu,
         lambda rng: (rng.normal(size=(5, 3, 7, 4)), rng.normal(size=3)),
@@ -58,6 +68,13 @@ CASES = [
         from_torch(torch.nn.functional.prelu),
         bound=Normwise(lambda x, slope: x.size),
         label="one slope",
+    ),
+    Case(
+        prelu,
+        lambda rng: (rng.normal(size=(5, 3, 7, 4)), rng.normal(size=3)),
+        "onnx.reference PRelu",
+        onnx_prelu,
+        bound=Normwise(positives),
     ),
 ]
 
