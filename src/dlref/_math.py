@@ -50,13 +50,11 @@ class _Constants(NamedTuple):
     exp_low: float  # exp is 0 from here down
     exp_high: float  # and infinite from here up
     expm1_low: float  # expm1 is -1 from here down
-    erfc_high: float  # erfc is 0 from here up
     erfc_shift: float  # a of the polynomial erfc
-    upper_half: int  # the bits of the sign, the exponent and the upper half of the fraction
     exp: tuple  # (exp(r) - 1 - r) / r**2 on |r| <= ln(2) / 2, highest power first
     log: tuple  # (log(1 + f) - f + f**2 / 2) / f**3 on sqrt(1/2) - 1 <= f <= sqrt(2) - 1
     erf: tuple  # erf(x) / x - 1 in x**2, on |x| <= 1/2
-    erfc: tuple  # e**(x**2) erfc(x) / u in u = 1 / (x + a), on x >= 1/2
+    erfc: tuple  # e**(x**2) erfc(x) / u in u = 1 / (x + a), on x >= 0
 
 
 def _constants(dtype, **values):
@@ -92,15 +90,13 @@ _FLOAT32 = _constants(
     exp_low=-104.0,
     exp_high=89.0,
     expm1_low=-18.0,
-    erfc_high=10.1,
     erfc_shift=2.5,
-    upper_half=-(2**12),
     exp=(0.0013815265, 0.0083686057, 0.041668364, 0.16666522, 0.49999994),
     log=(-0.07654258535320485, 0.12763955602071486, -0.13152900859182678, 0.14200846212761842,
          -0.16624130018872518, 0.20001307199321453, -0.2500079623278692, 0.333333299563668),
     erf=(0.004717798582854604, -0.026757100487109126, 0.11282821690240731, -0.3761260852656073, 0.12837916556452425),
-    erfc=(229.71588207392412, -336.6885106495468, 139.4647662969097, -13.640418024832927, 16.22796462125914,
-          6.303696631649166, 3.2659072491804833, 1.409822638567844, 0.5641974122767706),
+    erfc=(147.69815158004732, -196.05769851561558, 37.019749362920905, 27.656217712767475, 6.180654769101284,
+          7.810418553841848, 3.1302141338995466, 1.416521121936083, 0.5640587463749734),
 )  # fmt: skip
 
 _FLOAT64 = _constants(
@@ -127,9 +123,7 @@ _FLOAT64 = _constants(
     exp_low=-746.0,
     exp_high=710.0,
     expm1_low=-38.0,
-    erfc_high=27.3,
-    erfc_shift=3.0,
-    upper_half=-(2**27),
+    erfc_shift=3.5,
     exp=(2.499952856821612e-08, 2.7630119176614504e-07, 2.7557587665427614e-06, 2.4801493524646367e-05,
          0.00019841269505835383, 0.0013888888943140653, 0.00833333333349429, 0.04166666666653243,
          0.16666666666666413, 0.500000000000001),
@@ -139,11 +133,11 @@ _FLOAT64 = _constants(
          -0.16666666669718933, 0.2000000000006053, -0.2499999999998859, 0.3333333333333317),
     erf=(1.4722559172738813e-06, -1.4845522183924684e-05, 0.00012053321978880397, -0.0008548297478535936,
          0.005223977369830637, -0.026866170632686922, 0.11283791670924731, -0.37612638903183465, 0.12837916709551256),
-    erfc=(-37049559.4979452, 103210934.95630032, -124550902.61424012, 82617502.36459294, -30460651.60898016,
-          4371020.6901428085, 1252780.4842227104, -882456.3311741275, 289320.27061138407, -64766.99162384403,
-          8123.046942327105, -1647.429593220611, 193.98257857082288, 163.50447807181175, 125.1090642814835,
-          67.25754831929909, 30.890121836593377, 12.694247491814686, 4.795611763353453, 1.69256874755054,
-          0.564189583562242),
+    erfc=(634333422.2242124, -4003156775.0008097, 9702878570.105057, -13153578161.744394, 11533866466.96357,
+          -7046458929.979038, 3142006495.3612175, -1061011400.6503043, 280431368.4636248, -59158430.241329744,
+          9987821.71628562, -1397692.3867986447, 158187.6966274223, -10947.607882133805, 3346.3466982196396,
+          1062.711306118415, 481.97302826137945, 182.6617052123576, 64.35628749354349, 21.227560424708376,
+          6.62922867727626, 1.974663532688602, 0.5641895835887348),
 )  # fmt: skip
 
 
@@ -305,14 +299,18 @@ def _scaled_exp(k, r, c):
 
 
 @_inline
+def _exp(x, c):
+    x = c.exp_low if x < c.exp_low else x
+    x = c.exp_high if x > c.exp_high else x
+    k, r = _reduce(x, -c.zero, c)
+    return _scaled_exp(k, r, c)
+
+
+@_inline
 def _erfc_tail(x, c):
-    """erfc(x) for x >= 1/2."""
-    x = c.erfc_high if x > c.erfc_high else x
-    # The exponent -x**2 in two parts: the square of the upper half of the digits is exact.
-    upper = _from_bits(_bits(x) & c.upper_half, x)
-    k, r = _reduce(-upper * upper, (upper - x) * (upper + x), c)
+    """erfc(x) for x >= 0."""
     u = c.one / (x + c.erfc_shift)
-    return _scaled_exp(k, r, c) * (u * _polynomial(u, c.erfc))
+    return _exp(-x * x, c) * (u * _polynomial(u, c.erfc))
 
 
 @_inline
@@ -324,10 +322,7 @@ def _copy_sign(x, sign, c):
 @_elementary(np.exp)
 def exp(x, c):
     """e to the power x."""
-    x = c.exp_low if x < c.exp_low else x
-    x = c.exp_high if x > c.exp_high else x
-    k, r = _reduce(x, -c.zero, c)
-    return _scaled_exp(k, r, c)
+    return _exp(x, c)
 
 
 @_elementary(np.expm1)
@@ -387,10 +382,8 @@ def erf(x, c):
 @_elementary(math.erfc)
 def erfc(x, c):
     """1 - erf(x), exact where erf(x) is close to 1."""
-    small = c.one - (x + x * _polynomial(x * x, c.erf))
     tail = _erfc_tail(abs(x), c)
-    large = tail if x > c.zero else c.two - tail
-    return small if abs(x) < c.half else large
+    return tail if x >= c.zero else c.two - tail
 
 
 def _two_arguments(plain, intrinsic_function):

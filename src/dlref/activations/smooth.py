@@ -436,8 +436,9 @@ def _gelu_backward(dy, x, out):
     half, root_half = x.dtype.type(0.5), x.dtype.type(0.7071067811865476)
     peak = x.dtype.type(0.3989422804014327)
     for i in prange(x.size):
-        density = peak * exp(-half * x[i] * x[i])
-        below = half * erfc(-root_half * x[i])
+        z = root_half * x[i]
+        density = peak * exp(-z * z)
+        below = half * erfc(-z)
         out[i] = dy[i] * (below + x[i] * density)
 
 
