@@ -76,6 +76,13 @@ CASES = [
         from_torch(torch.logit),
         bound=Normwise(1),
     ),
+    Case(
+        logit,
+        lambda rng: (rng.uniform(0.01, 0.99, size=(4, 9)),),
+        "scipy.special.logit",
+        scipy.special.logit,
+        bound=Normwise(1),
+    ),
 ]
 
 EDGES = [
