@@ -92,8 +92,8 @@ after_one = -np.log2((pairs / pairs.sum(1, keepdims=True))[held_out[:, :-1], hel
 assert reached < after_one - 0.6 and after_one < frequency - 1 and frequency < untrained[1] - 0.8
 
 # alt: Loss of a character model in bits per character over 500 steps, falling from 6 to about 2.4. Horizontal lines
-#   mark 4.9 bits for the frequencies of characters, 3.4 bits for pairs, and the loss on held-out text, 2.5 bits. Below are
-#   three samples: at the start random characters, after 60 steps letters and spaces in plausible lengths, after 500
+#   mark 4.9 bits for the frequencies of characters, 3.4 bits for pairs, and 2.5 bits reached on held-out text. Below
+#   are three samples: at the start random characters, after 60 steps letters and spaces in plausible lengths, after 500
 #   steps mostly words or what looks like words.
 # caption: Loss of each piece of text while a simple recurrent layer with 128 units learns to predict the next
 #   character, and what it writes after "The " before training, after 60 and after 500 steps. The lines are measured on
