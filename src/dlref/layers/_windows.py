@@ -1,6 +1,7 @@
-"""Where the windows of a convolution or of a pooling layer lie on an image, and images as columns of patches."""
+"""Where the windows of a convolution or of a pooling layer lie on an image, and sums over the windows of all images."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,9 @@ from dlref._compile import kernel, prange
 
 __all__: list[str] = []  # what convolutions and pooling share; users import from the family
 
-BLOCK = 1 << 17  # numbers in one block of columns: half the second-level cache of most processors in float32
-THREADED_FROM = 1 << 19
+LANES = 16  # runs are made longer until they fill whole vector registers
+TILE = 1072  # columns of a run at a time; a multiple of 1024 would make four rows of sums collide in the cache
+THREADED_FROM = 1 << 17
 
 
 class Windows(NamedTuple):
@@ -44,84 +46,111 @@ def windows_on(image, name, size, stride, padding, dilation, ceil_mode=False):
     return Windows(tuple(image), size, stride, padding, dilation, tuple(count))
 
 
-class Columns(NamedTuple):
-    """How the patches of a block of images lie in memory, as the matrix (channels * kernel, images * windows).
+class Runs(NamedTuple):
+    """How windows read images that lie in memory phase by phase: one phase for each step within the stride.
 
-    A row of the matrix holds what one offset of the kernel sees, window after window. The padded image is first split
-    into its phases, one for each step within the stride, in which neighboring windows read neighboring numbers. Then
-    the windows of a whole image are one run through the rows of a phase: the few numbers between two rows come along
-    and are dropped at the end. Only long runs are copied.
+    In a phase neighboring windows read neighboring numbers, so what one weight sees in all windows of an image is one
+    run through the rows of its phase. The few numbers between two rows come along and are dropped at the end. The zeros
+    of the padding stand between the rows once, right of one and left of the next, and small images are stacked, the
+    zeros between them once. Where rows of windows are short, each is a run of its own.
     """
 
-    images: int  # in one block
-    phase: tuple[int, int]  # shape of a phase
-    starts: NDArray  # where the first window reads, for each offset of the kernel
-    run: int  # columns copied at a time: those of all windows of an image, or of a row of windows
-    pitch: int  # columns from one row of windows to the next
-    length: int  # columns of an image
+    stack: int  # images on top of each other
+    height: int  # rows of a phase from one image to the next
+    width: int  # numbers from one row of a phase to the next
+    size: int  # numbers of a phase of a stack
+    starts: NDArray  # where the first window reads, for each offset of the kernel, phase after phase
+    whole: bool  # one run for all rows of windows
 
 
 @functools.lru_cache(maxsize=256)
-def columns_of(windows, rows, finite=True):
-    """Choose a layout. Numbers between the rows meet zeros in gradients: exact unless one of them is not finite."""
-    (sh, sw), (dh, dw), (rows_of, across) = windows.stride, windows.dilation, windows.places
-    pairs = zip(windows.image, windows.padding, windows.stride, strict=True)
-    height, width = (-(-(n + 2 * p) // s) for n, p, s in pairs)
+def runs_of(windows, images):
+    """Lay out the images for runs."""
+    (sh, sw), (dh, dw), (rows, across) = windows.stride, windows.dilation, windows.places
+    sides = zip(windows.image, windows.padding, windows.stride, windows.places, strict=True)
+    height, width = (max(-(-(n + p) // s), o) for n, p, s, o in sides)
+    whole = 2 * width <= 3 * across
+    stacks = max(1, -(-images // max(1, TILE // (height * width)))) if whole else max(1, images)
+    stack = max(1, -(-images // stacks))
     down, right = np.arange(windows.size[0])[:, None] * dh, np.arange(windows.size[1]) * dw
-    starts = (down % sh * sw + right % sw) * (height * width) + down // sh * width + right // sw
-    whole = width == across or (finite and 2 * width <= 3 * across)
-    pitch = width if whole else across
-    length = (rows_of - 1) * pitch + across
-    images = max(1, BLOCK // max(1, rows * length))
-    return Columns(images, (height, width), starts.reshape(-1), length if whole else across, pitch, length)
+    starts = down // sh * width + right // sw
+    last = (rows - 1) * width + across - 1 + int(starts.max())  # what the last window of an image reads
+    size = (stack - 1) * height * width + max(height * width, last + 1)
+    return Runs(stack, height, width, size, ((down % sh * sw + right % sw) * size + starts).reshape(-1), whole)
 
 
-def unfolded(x, windows, columns):
-    """Yield blocks of images as a slice and their matrix (channels * kernel, images * columns), in one buffer."""
-    channels, images = x.shape[1], max(1, min(columns.images, len(x)))
-    rows = channels * columns.starts.size
-    buffer = np.empty(rows * images * columns.length, x.dtype)
-    split = _split(x[:images], windows, columns)
-    for start in range(0, len(x), images):
-        block = slice(start, min(start + images, len(x)))
-        many = block.stop - start
-        phases = x[block]
-        if split is not None:
-            phases = split[:many]
-            _to_phases(x[block], windows.stride, windows.padding, phases)
-        matrix = buffer[: rows * many * columns.length].reshape(rows, many, columns.length)
-        _unfold(phases.reshape(many, channels, -1), columns.starts, columns.phase[1], columns.run, matrix)
-        yield block, matrix.reshape(rows, many * columns.length)
+def phases_of(x, windows, runs):
+    """Return the phases of images (stacks, C, phases * size), with room behind for a run that is rounded up."""
+    steps = windows.stride[0] * windows.stride[1]
+    if steps == 1 and windows.padding == (0, 0) and runs.stack == 1 and runs.whole and _run(windows, runs) % LANES == 0:
+        return x.reshape(*x.shape[:2], -1)
+    shape = -(-len(x) // runs.stack), x.shape[1], steps, runs.size
+    total = math.prod(shape)
+    phases = np.zeros(total + LANES, x.dtype)[:total].reshape(shape)
+    _to_phases(x, windows.stride, windows.padding, (runs.stack, runs.height, runs.width), phases)
+    return phases.reshape(*shape[:2], steps * runs.size)
 
 
-def folded(matrix, windows, columns, out):
-    """Add columns back to the images they came from, ``out`` (images, channels, H, W): the adjoint of `unfolded`."""
-    split = _split(out, windows, columns)
-    matrix = matrix.reshape(-1, len(out), columns.length)
-    phases = (out if split is None else split).reshape(*out.shape[:2], -1)
-    _fold(matrix, columns.starts, columns.phase[1], columns.run, phases)
-    if split is not None:
-        _from_phases(split, windows.stride, windows.padding, out)
+def spread(dy, windows, runs):
+    """Lay maps out as the runs read them, zeros before, between and behind their rows; say how many come before."""
+    stack, height, width = runs[:3]
+    front = int((runs.starts % runs.size).max())
+    maps = np.zeros((-(-len(dy) // stack), dy.shape[1], front + runs.size + LANES), dy.dtype)
+    _spread(dy, front, stack, height * width, width, maps)
+    return maps, front
 
 
-def _split(x, windows, columns):
-    """Return zeros (images, channels, phases, height, width), or None where an image is its only phase."""
-    if windows.stride == (1, 1) and windows.padding == (0, 0):
-        return None
-    return np.zeros((*x.shape[:2], windows.stride[0] * windows.stride[1], *columns.phase), x.dtype)
+def pulled_back(maps, front, w, images, windows, runs):
+    """Return the gradient of the images, phase by phase: each is a sum over windows of the maps, filters turned."""
+    (sh, sw), (ph, pw), groups, channels = windows.stride, windows.padding, len(w), w.shape[2]
+    dx = np.zeros((images, groups * channels, *windows.image), maps.dtype)
+    weights = w.swapaxes(1, 2).reshape(groups, channels, w.shape[1], runs.starts.size)
+    bias = np.zeros((groups, channels), maps.dtype)
+    for phase in range(sh * sw):
+        taps = np.flatnonzero(runs.starts // runs.size == phase)
+        top, left = (phase // sw - ph) % sh, (phase % sw - pw) % sw  # the first pixel of this phase
+        rows, across = -((top - windows.image[0]) // sh), -((left - windows.image[1]) // sw)
+        if taps.size and rows > 0 and across > 0:
+            first = front + (top + ph) // sh * runs.width + (left + pw) // sw
+            seen = np.ascontiguousarray(weights[..., taps]).reshape(groups, channels, -1)
+            slide(
+                maps, seen, bias, first - runs.starts[taps] % runs.size, (rows, across), runs, (top, left, sh, sw), dx
+            )
+    return dx
+
+
+def correlated(phases, maps, front, windows, runs, dw):
+    """Add the gradient of the filters to ``dw`` (groups, filters, channels * taps): images times maps, run by run."""
+    _correlate(phases, maps, _reads(runs.starts, phases.shape, len(dw)), _run(windows, runs), front, dw)
+
+
+def slide(x, w, bias, starts, places, runs, to, out):
+    """Write to ``out`` the sums of ``w`` (groups, filters, channels * taps) over what each tap sees of ``x``."""
+    if out.size:
+        layout = *places, runs.stack, runs.height, runs.width, runs.whole
+        _slide(x, w, bias, _reads(starts, x.shape, len(w)), layout, to, out)
+
+
+def _run(windows, runs):
+    return ((runs.stack - 1) * runs.height + windows.places[0] - 1) * runs.width + windows.places[1]
+
+
+def _reads(starts, shape, groups):
+    return (np.arange(shape[1] // groups)[:, None] * shape[2] + starts).reshape(-1)
 
 
 @kernel(threaded_from=THREADED_FROM)
-def _to_phases(x, stride, padding, out):
+def _to_phases(x, stride, padding, layout, out):
+    stack, height, width = layout
     for n in prange(x.shape[0]):
         for c in range(x.shape[1]):
             for a in range(stride[0]):
                 for b in range(stride[1]):
-                    image, phase = x[n, c], out[n, c, a * stride[1] + b]
+                    image, phase = x[n, c], out[n // stack, c, a * stride[1] + b, n % stack * height * width :]
                     top, left = (a - padding[0]) % stride[0], (b - padding[1]) % stride[1]  # its first pixel
                     down, right = (top + padding[0]) // stride[0], (left + padding[1]) // stride[1]
                     for r in range(-((top - image.shape[0]) // stride[0])):
-                        row, to = image[top + r * stride[0], left:], phase[down + r, right:]
+                        row, to = image[top + r * stride[0], left:], phase[(down + r) * width + right :]
                         if stride[1] == 1:
                             for s in range(row.size):
                                 to[s] = row[s]
@@ -131,46 +160,132 @@ def _to_phases(x, stride, padding, out):
 
 
 @kernel(threaded_from=THREADED_FROM)
-def _from_phases(phases, stride, padding, out):
-    for n in prange(out.shape[0]):
-        for c in range(out.shape[1]):
-            for a in range(stride[0]):
-                for b in range(stride[1]):
-                    image, phase = out[n, c], phases[n, c, a * stride[1] + b]
-                    top, left = (a - padding[0]) % stride[0], (b - padding[1]) % stride[1]
-                    down, right = (top + padding[0]) // stride[0], (left + padding[1]) // stride[1]
-                    for r in range(-((top - image.shape[0]) // stride[0])):
-                        row, seen = image[top + r * stride[0], left:], phase[down + r, right:]
-                        if stride[1] == 1:
-                            for s in range(row.size):
-                                row[s] = seen[s]
-                        else:
-                            for s in range(-(-row.size // stride[1])):
-                                row[s * stride[1]] = seen[s]
+def _spread(dy, front, stack, image, width, out):
+    for n in prange(dy.shape[0]):
+        for o in range(dy.shape[1]):
+            for r in range(dy.shape[2]):
+                row, to = dy[n, o, r], out[n // stack, o, front + n % stack * image + r * width :]
+                for s in range(row.size):
+                    to[s] = row[s]
 
 
 @kernel(threaded_from=THREADED_FROM)
-def _unfold(x, starts, width, run, out):
-    for q in prange(out.shape[0]):
-        for n in range(out.shape[1]):
-            source, row = x[n, q // starts.size, starts[q % starts.size] :], out[q, n]
-            for r in range(row.size // run):
-                seen, to = source[r * width :], row[r * run : (r + 1) * run]
-                for s in range(to.size):
-                    to[s] = seen[s]
+def _slide(x, w, bias, reads, layout, place, out):
+    rows, across, stack, height, pitch, whole = layout
+    top, left, down, right = place
+    blocks = -(-w.shape[1] // 4)
+    runs = 1 if whole else rows
+    per_run = ((stack - 1) * height + rows - 1) * pitch + across if whole else across
+    for q in prange(x.shape[0] * w.shape[0] * blocks):
+        n, g, o = q // (w.shape[0] * blocks), q // blocks % w.shape[0], q % blocks * 4
+        weights, last = w[g], w.shape[1] - 1
+        o1, o2, o3 = min(o + 1, last), min(o + 2, last), min(o + 3, last)
+        images, first = x.reshape(-1), (n * w.shape[0] + g) * (x.size // (x.shape[0] * w.shape[0]))
+        y = np.empty(4 * TILE, x.dtype)
+        for run in range(runs):
+            for start in range(0, per_run, TILE):
+                many = min(TILE, per_run - start)
+                length, base = (many + LANES - 1) // LANES * LANES, first + run * pitch + start
+                for s in range(length):
+                    y[s] = bias[g, o]
+                    y[TILE + s] = bias[g, o1]
+                    y[2 * TILE + s] = bias[g, o2]
+                    y[3 * TILE + s] = bias[g, o3]
+                for k in range(0, w.shape[2] - 3, 4):
+                    a = images[base + reads[k] :][:length]
+                    b = images[base + reads[k + 1] :][:length]
+                    c = images[base + reads[k + 2] :][:length]
+                    d = images[base + reads[k + 3] :][:length]
+                    w00, w01, w02, w03 = weights[o, k], weights[o, k + 1], weights[o, k + 2], weights[o, k + 3]
+                    w10, w11, w12, w13 = weights[o1, k], weights[o1, k + 1], weights[o1, k + 2], weights[o1, k + 3]
+                    w20, w21, w22, w23 = weights[o2, k], weights[o2, k + 1], weights[o2, k + 2], weights[o2, k + 3]
+                    w30, w31, w32, w33 = weights[o3, k], weights[o3, k + 1], weights[o3, k + 2], weights[o3, k + 3]
+                    for s in range(length):
+                        va, vb, vc, vd = a[s], b[s], c[s], d[s]
+                        t0 = w03 * vd + (w02 * vc + (w01 * vb + (w00 * va + y[s])))
+                        t1 = w13 * vd + (w12 * vc + (w11 * vb + (w10 * va + y[TILE + s])))
+                        t2 = w23 * vd + (w22 * vc + (w21 * vb + (w20 * va + y[2 * TILE + s])))
+                        t3 = w33 * vd + (w32 * vc + (w31 * vb + (w30 * va + y[3 * TILE + s])))
+                        y[s] = t0
+                        y[TILE + s] = t1
+                        y[2 * TILE + s] = t2
+                        y[3 * TILE + s] = t3
+                for k in range(w.shape[2] // 4 * 4, w.shape[2]):
+                    a = images[base + reads[k] :][:length]
+                    w00, w10, w20, w30 = weights[o, k], weights[o1, k], weights[o2, k], weights[o3, k]
+                    for s in range(length):
+                        va = a[s]
+                        t0, t1 = w00 * va + y[s], w10 * va + y[TILE + s]
+                        t2, t3 = w20 * va + y[2 * TILE + s], w30 * va + y[3 * TILE + s]
+                        y[s] = t0
+                        y[TILE + s] = t1
+                        y[2 * TILE + s] = t2
+                        y[3 * TILE + s] = t3
+                # drop what lies between the rows and between the images
+                for r in range(run + start // pitch, run + (start + many - 1) // pitch + 1):
+                    image, row = n * stack + r // height, r % height
+                    if row < rows and image < out.shape[0]:
+                        begin = max((r - run) * pitch, start)
+                        end = min((r - run) * pitch + across, start + many)
+                        for i in range(min(4, w.shape[1] - o)):
+                            seen = y[i * TILE + begin - start : i * TILE + max(begin, end) - start]
+                            to = out[image, g * w.shape[1] + o + i, top + row * down]
+                            put = to[left + (begin - (r - run) * pitch) * right :]
+                            if right == 1:
+                                for s in range(seen.size):
+                                    put[s] = seen[s]
+                            else:
+                                for s in range(seen.size):
+                                    put[s * right] = seen[s]
 
 
-@kernel(threaded_from=THREADED_FROM)
-def _fold(columns, starts, width, run, out):
-    zero = out.dtype.type(0)
-    for c in prange(out.shape[1]):
-        for n in range(out.shape[0]):
-            whole = out[n, c]
-            for s in range(whole.size):
-                whole[s] = zero
-            for k in range(starts.size):
-                target, row = whole[starts[k] :], columns[c * starts.size + k, n]
-                for r in range(row.size // run):
-                    to, seen = target[r * width :], row[r * run : (r + 1) * run]
-                    for s in range(seen.size):
-                        to[s] += seen[s]
+@kernel(sums=True, threaded_from=THREADED_FROM)
+def _correlate(x, dy, reads, run, front, out):
+    long = dy.shape[2]
+    blocks = -(-out.shape[1] // 4)
+    for q in prange(out.shape[0] * blocks):
+        g, o = q // blocks, q % blocks * 4
+        last, final, total = out.shape[1] - 1, out.shape[2] - 1, out[g]
+        o1, o2, o3 = min(o + 1, last), min(o + 2, last), min(o + 3, last)
+        images, maps = x.reshape(-1), dy.reshape(-1)
+        for n in range(x.shape[0]):
+            for start in range(0, run, TILE):
+                length = (min(TILE, run - start) + LANES - 1) // LANES * LANES
+                base = (n * out.shape[0] + g) * (x.size // (x.shape[0] * out.shape[0])) + start
+                m = (n * dy.shape[1] + g * out.shape[1]) * long + front + start
+                p = maps[m + o * long : m + o * long + length]
+                q1 = maps[m + o1 * long : m + o1 * long + length]
+                q2 = maps[m + o2 * long : m + o2 * long + length]
+                q3 = maps[m + o3 * long : m + o3 * long + length]
+                for k in range(0, out.shape[2], 4):
+                    k1, k2, k3 = min(k + 1, final), min(k + 2, final), min(k + 3, final)
+                    a = images[base + reads[k] :][:length]
+                    b = images[base + reads[k1] :][:length]
+                    c = images[base + reads[k2] :][:length]
+                    d = images[base + reads[k3] :][:length]
+                    zero = out.dtype.type(0)
+                    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = zero
+                    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = zero
+                    for s in range(length):
+                        va, vb, vc, vd = a[s], b[s], c[s], d[s]
+                        g0, g1, g2, g3 = p[s], q1[s], q2[s], q3[s]
+                        s00 += g0 * va
+                        s01 += g0 * vb
+                        s02 += g0 * vc
+                        s03 += g0 * vd
+                        s10 += g1 * va
+                        s11 += g1 * vb
+                        s12 += g1 * vc
+                        s13 += g1 * vd
+                        s20 += g2 * va
+                        s21 += g2 * vb
+                        s22 += g2 * vc
+                        s23 += g2 * vd
+                        s30 += g3 * va
+                        s31 += g3 * vb
+                        s32 += g3 * vc
+                        s33 += g3 * vd
+                    sums = ((s00, s01, s02, s03), (s10, s11, s12, s13), (s20, s21, s22, s23), (s30, s31, s32, s33))
+                    for i in range(min(4, out.shape[1] - o)):
+                        for j in range(min(4, out.shape[2] - k)):
+                            total[o + i, k + j] += sums[i][j]

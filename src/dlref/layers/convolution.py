@@ -1,4 +1,4 @@
-"""Two-dimensional convolution, which is a cross-correlation: the definition in loops, and the product it amounts to."""
+"""Two-dimensional convolution, which is a cross-correlation: the definition in loops, and a fast form."""
 
 import math
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import integer, public, reals, shaped
 from dlref._compile import kernel, prange
-from dlref.layers._windows import THREADED_FROM, columns_of, folded, unfolded, windows_on
+from dlref.layers._windows import correlated, phases_of, pulled_back, runs_of, slide, spread, windows_on
 
 __all__ = ["Conv2dGradients", "conv2d", "conv2d_backward", "conv2d_definition", "conv2d_definition_backward"]
 
@@ -35,7 +35,8 @@ def conv2d(
     r"""Slide filters over images: :math:`y_{nors} = b_o + \sum_{cij} w_{ocij}\, x_{n,c,\,rS+iD-P,\,sS+jD-P}`.
 
     The filters are not flipped: this is the cross-correlation that every framework calls convolution. Outside the
-    image `x` is zero. Images are written as columns of patches, block by block, and multiplied by the filters.
+    image `x` is zero. What one weight sees in all windows of an image is a run of neighboring numbers: four filters by
+    four weights at a time take 16 such products for four that are read.
 
     Parameters
     ----------
@@ -85,13 +86,11 @@ def conv2d(
     array([[[[ 1.,  0., -1.,  0.]]]])
     """
     x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
-    y = np.empty((len(x), len(w), *windows.places), x.dtype)
+    y, runs = np.empty((len(x), len(w), *windows.places), x.dtype), runs_of(windows, len(x))
     bias = np.zeros(len(w), x.dtype) if b is None else b
     filters = w.reshape(groups, len(w) // groups, math.prod(w.shape[1:]))
-    columns = columns_of(windows, groups * filters.shape[2])
-    for block, patches in unfolded(x, windows, columns):
-        maps = filters @ patches.reshape(groups, filters.shape[2], -1)
-        _collect(maps.reshape(len(w), -1, columns.length), bias, columns.pitch, y[block])
+    phases = phases_of(x, windows, runs)
+    slide(phases, filters, bias.reshape(groups, -1), runs.starts, windows.places, runs, (0, 0, 1, 1), y)
     return y
 
 
@@ -149,41 +148,19 @@ def conv2d_backward(
     dy, x, w, b = reals("dy", dy, "x", x, "w", w, "b", b)
     x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
     shaped("dy", dy, (len(x), len(w), *windows.places))
-    dx, db = np.empty_like(x), np.zeros(len(w), x.dtype)
-    filters = w.reshape(groups, len(w) // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
-    dfilters = np.zeros(filters.shape, x.dtype)
-    columns = columns_of(windows, groups * filters.shape[1], bool(np.isfinite(x).all() and np.isfinite(w).all()))
-    for block, patches in unfolded(x, windows, columns):
-        dmaps = np.zeros((len(w), block.stop - block.start, columns.length), x.dtype)
-        _spread(dy[block], columns.pitch, dmaps)
-        dmaps, patches = dmaps.reshape(groups, len(w) // groups, -1), patches.reshape(*filters.shape[:2], -1)
-        db += dmaps.sum(axis=2).reshape(-1)
-        dfilters += patches @ dmaps.swapaxes(1, 2)
-        np.matmul(filters, dmaps, out=patches)  # into the same memory: the patches have done their work
-        folded(patches, windows, columns, dx[block])
-    dw = np.ascontiguousarray(dfilters.swapaxes(1, 2)).reshape(w.shape)
-    return Conv2dGradients(dx, dw, None if b is None else db)
-
-
-@kernel(threaded_from=THREADED_FROM)
-def _collect(maps, b, pitch, out):
-    for o in prange(out.shape[1]):
-        bias = b[o]
-        for n in range(out.shape[0]):
-            for r in range(out.shape[2]):
-                row, y = maps[o, n, r * pitch :], out[n, o, r]
-                for s in range(y.size):
-                    y[s] = row[s] + bias
-
-
-@kernel(threaded_from=THREADED_FROM)
-def _spread(dy, pitch, out):
-    for o in prange(dy.shape[1]):
-        for n in range(dy.shape[0]):
-            for r in range(dy.shape[2]):
-                row, to = dy[n, o, r], out[o, n, r * pitch :]
-                for s in range(row.size):
-                    to[s] = row[s]
+    db = None if b is None else dy.sum(axis=(2, 3)).sum(axis=0)
+    if not (np.isfinite(x).all() and np.isfinite(w).all()):  # no number may meet a zero that stands for nothing
+        dx, dw, none = np.zeros_like(x), np.zeros_like(w), np.zeros(len(w), x.dtype)
+        settings = windows.stride, windows.padding, windows.dilation, len(w) // groups
+        _conv2d_definition_backward(dy, x, w, *settings, dx, dw, none)
+        return Conv2dGradients(dx, dw, db)
+    runs = runs_of(windows, len(x))
+    phases, (maps, front) = phases_of(x, windows, runs), spread(dy, windows, runs)
+    filters = w.reshape(groups, len(w) // groups, *w.shape[1:])
+    dw = np.zeros((groups, len(w) // groups, math.prod(w.shape[1:])), x.dtype)
+    correlated(phases, maps, front, windows, runs, dw)
+    dx = pulled_back(maps, front, filters, len(x), windows, runs)
+    return Conv2dGradients(dx, dw.reshape(w.shape), db)
 
 
 @public
@@ -220,7 +197,7 @@ def conv2d_definition(
 
     See Also
     --------
-    conv2d : The same as a matrix product.
+    conv2d : The same, fast.
 
     References
     ----------
@@ -277,7 +254,7 @@ def conv2d_definition_backward(
 
     See Also
     --------
-    conv2d_backward : The same as matrix products.
+    conv2d_backward : The same, fast.
 
     References
     ----------
