@@ -1,0 +1,299 @@
+"""Filters against SciPy's signal and ndimage modules, mpmath and torch."""
+
+import mpmath
+import numpy as np
+import scipy.ndimage
+import scipy.signal
+import torch
+
+from dlref.layers import (
+    conv1d,
+    conv2d,
+    convolve2d,
+    correlate2d,
+    gabor_kernel,
+    gaussian_kernel,
+    laplacian_kernel,
+    prewitt_kernel,
+    separable_filter,
+    sobel_kernel,
+)
+from tests.bounds import Normwise
+from tests.cases import Bench, Case, Convention, Edge, Proof, Row
+from tests.oracles import from_torch
+
+inf, nan = np.inf, np.nan
+
+
+def images(rng):
+    return rng.normal(size=(2, 3, 9, 12)), rng.normal(size=(4, 5))
+
+
+def scipy_each(filtered):
+    def want(x, w):
+        planes = x.reshape(-1, *x.shape[-2:])
+        y = np.array([filtered(plane, w, "valid") for plane in planes])
+        return y.reshape(*x.shape[:-2], *y.shape[1:])
+
+    return want
+
+
+def torch_correlate(x, w):
+    planes = x.reshape(-1, 1, *x.shape[-2:])
+    y = torch.nn.functional.conv2d(planes, w[None, None])
+    return y.reshape(*x.shape[:-2], *y.shape[-2:])
+
+
+def torch_convolve(x, w):
+    return torch_correlate(x, w.flip(0, 1))
+
+
+def torch_separable(x, column, row):
+    return torch_correlate(x, torch.outer(column, row))
+
+
+def ndimage_separable(x, column, row):
+    y = scipy.ndimage.correlate1d(x, column, axis=-2, mode="constant")
+    y = scipy.ndimage.correlate1d(y, row, axis=-1, mode="constant")
+    (above, below), (left, right) = (((k // 2), k - 1 - k // 2) for k in (column.size, row.size))
+    return y[..., above : y.shape[-2] - below, left : y.shape[-1] - right]
+
+
+def torch_conv1d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    return torch.nn.functional.conv1d(x, w, b, stride, padding, dilation, groups)
+
+
+def terms(x, w, *_):
+    return np.size(w)
+
+
+FITS = "w: expected a kernel of at least one weight that fits into 2 by 3 pixels, got 3 by 1"
+SEPARABLE = {"bound": Normwise(7), "gradient_bound": Normwise(600)}
+CASES = [
+    Case(
+        correlate2d,
+        images,
+        "scipy.signal.correlate2d",
+        scipy_each(scipy.signal.correlate2d),
+        gradient=torch_correlate,
+        bound=Normwise(terms),
+        gradient_bound=Normwise(600),
+        refuses=[
+            ((np.ones((2, 3)), np.ones((3, 1))), {}, ValueError, FITS),
+            ((np.ones(3), np.ones((3, 1))), {}, ValueError, "x: expected at least 2 dimensions, got 1"),
+            ((np.ones((3, 3)), np.ones(3)), {}, ValueError, r"w: expected shape \(any, any\), got \(3,\)"),
+        ],
+    ),
+    Case(
+        convolve2d,
+        images,
+        "scipy.signal.convolve2d",
+        scipy_each(scipy.signal.convolve2d),
+        gradient=torch_convolve,
+        bound=Normwise(terms),
+        gradient_bound=Normwise(600),
+    ),
+    Case(
+        separable_filter,
+        lambda rng: (rng.normal(size=(2, 9, 12)), rng.normal(size=3), rng.normal(size=4)),
+        "scipy.ndimage.correlate1d",
+        ndimage_separable,
+        gradient=torch_separable,
+        refuses=[((np.ones((2, 3)), np.ones(3), np.ones(2)), {}, ValueError, "column: expected 1 to 2 weights, got 3")],
+        **SEPARABLE,
+    ),
+    Case(
+        conv1d,
+        lambda rng: (rng.normal(size=(2, 6, 17)), rng.normal(size=(9, 2, 4)), rng.normal(size=9)),
+        "torch.nn.functional.conv1d",
+        from_torch(torch_conv1d),
+        kwargs={"stride": 2, "padding": 3, "dilation": 2, "groups": 3},
+        bound=Normwise(8),
+        gradient_bound=Normwise(200),
+        refuses=[((np.ones((1, 1, 3)), np.ones((1, 1, 3, 1))), {}, ValueError, r"w: expected shape \(any, any, any\)")],
+    ),
+]
+
+
+def by_impulse(filtered, radius):
+    """What a linear filter of SciPy weighs: its answer to one pixel, turned."""
+    x = np.zeros((2 * radius + 1, 2 * radius + 1))
+    x[radius, radius] = 1
+    return filtered(x)[::-1, ::-1]
+
+
+def classic(dtype):
+    pairs = [(sobel_kernel(a), by_impulse(lambda x, a=a: scipy.ndimage.sobel(x, a), 1)) for a in (0, 1)]
+    pairs += [(prewitt_kernel(a), by_impulse(lambda x, a=a: scipy.ndimage.prewitt(x, a), 1)) for a in (0, 1)]
+    pairs += [(laplacian_kernel(), by_impulse(scipy.ndimage.laplace, 1))]
+    ring = scipy.ndimage.generic_filter(np.pad([[1.0]], 1), np.sum, size=3, mode="constant")  # every neighbor counts
+    pairs += [(laplacian_kernel(diagonal=True), ring - 9 * np.pad([[1.0]], 1))]
+    assert all(np.array_equal(got, want) for got, want in pairs)
+    return 0.0, 9 * len(pairs)
+
+
+def gaussian(dtype):
+    worst, count = 0.0, 0
+    for sigma in (0.3, 1.0, 2.7):
+        got = gaussian_kernel(sigma)
+        want = by_impulse(lambda x, s=sigma: scipy.ndimage.gaussian_filter(x, s, mode="constant"), got.size // 2)
+        worst, count = max(worst, np.abs(np.outer(got, got) - want).max() / want.max()), count + want.size
+    return float(worst), count
+
+
+def gabor(dtype):
+    worst, count = 0.0, 0
+    for wavelength, angle, sigma, aspect, phase in ((4.0, 0.7, None, 1.0, 0.0), (6.5, -2.0, 2.0, 0.5, 1.3)):
+        got = gabor_kernel(wavelength, angle, sigma, aspect, phase)
+        radius, s = got.shape[0] // 2, mpmath.mpf(sigma or wavelength / 2)
+        turn = mpmath.expj(-mpmath.mpf(angle))
+        want = np.empty_like(got)
+        for i, j in np.ndindex(got.shape):
+            z = mpmath.mpc(j - radius, i - radius) * turn  # the plane turned as complex numbers
+            wave = mpmath.expj(2 * mpmath.pi * z.real / mpmath.mpf(wavelength) + mpmath.mpf(phase)).real
+            want[i, j] = wave * mpmath.exp(-(z.real**2 + (mpmath.mpf(aspect) * z.imag) ** 2) / (2 * s**2))
+        worst, count = max(worst, np.abs(got - want).max()), count + got.size
+    return float(worst), count
+
+
+CLASSIC = [sobel_kernel, prewitt_kernel, laplacian_kernel]
+PROOFS = [
+    Proof(
+        CLASSIC, "scipy.ndimage's answer to one pixel", "both axes, with and without diagonals", "exact", 0.0, classic
+    ),
+    Proof([gaussian_kernel], "scipy.ndimage.gaussian_filter", "sigma 0.3, 1 and 2.7", "normwise", 4e-15, gaussian),
+    Proof([gabor_kernel], "mpmath, in complex numbers", "two kernels, 26 to 601 weights", "absolute", 4e-15, gabor),
+]
+PROOFS = [Proof(p.functions, p.oracle, p.range, p.measure, p.bound, p.run, ("float64",)) for p in PROOFS]
+
+ROW, STEP = np.array([[0.0, 0.0, 1.0, 0.0]]), np.array([[1.0, 2.0]])
+EDGES = [
+    Edge(
+        correlate2d,
+        (ROW, STEP),
+        np.array([[0.0, 2.0, 1.0]]),
+        "correlation shows one pixel as the kernel turned",
+        input="[[0, 0, 1, 0]]; w = [[1, 2]]",
+        output="[[0, 2, 1]]",
+    ),
+    Edge(
+        convolve2d,
+        (ROW, STEP),
+        np.array([[0.0, 1.0, 2.0]]),
+        "convolution shows it as the kernel itself",
+        input="[[0, 0, 1, 0]]; w = [[1, 2]]",
+        output="[[0, 1, 2]]",
+    ),
+    Edge(
+        correlate2d,
+        (np.array([[nan, 1.0, 2.0]]), np.array([[0.0, 1.0]])),
+        np.array([[nan, 2.0]]),
+        "NaN times a weight of zero",
+        input="[[NaN, 1, 2]]; w = [[0, 1]]",
+        output="[[NaN, 2]]",
+    ),
+    Edge(
+        correlate2d,
+        (np.zeros((0, 3, 4)), np.ones((2, 2))),
+        np.zeros((0, 2, 3)),
+        "no image gives no map",
+        input="no image of 3 × 4; w of 2 × 2",
+        output="no map of 2 × 3",
+    ),
+    Edge(correlate2d, (ROW, np.ones((2, 1))), ValueError, "a kernel larger than the image", input="1 × 4; w of 2 × 1"),
+]
+
+
+def keras_shape():
+    import keras
+
+    layer = keras.layers.Conv2D(8, (5, 7))
+    layer.build((None, 20, 20, 3))
+    return str(tuple(layer.kernel.shape))
+
+
+def at_edge(filtered):
+    x = np.tile([0.0, 0.0, 1.0, 1.0, 1.0], (5, 1))
+    return lambda: f"{np.asarray(filtered(x))[2, 2]:g}"
+
+
+def torch_sobel(x):
+    w = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=torch.float64)
+    return torch.nn.functional.conv2d(torch.tensor(x)[None, None], w[None, None], padding=1)[0, 0]
+
+
+CONVENTIONS = [
+    Convention(
+        "filter",
+        "filter-layout",
+        "How the weights of a layer lie",
+        "8 filters of 5 × 7 over 3 channels",
+        [
+            Row(
+                "dlref",
+                "(filter, channel, down, right)",
+                "(8, 3, 5, 7)",
+                lambda: str(conv2d_shape()),
+                package="dlref",
+            ),
+            Row(
+                "PyTorch",
+                "(filter, channel, down, right)",
+                "(8, 3, 5, 7)",
+                lambda: str(tuple(torch.nn.Conv2d(3, 8, (5, 7)).weight.shape)),
+                package="torch",
+            ),
+            Row("Keras on PyTorch", "(down, right, channel, filter)", "(5, 7, 3, 8)", keras_shape, package="keras"),
+        ],
+    ),
+    Convention(
+        "filter",
+        "filter-sobel",
+        "The sign of an edge",
+        "dark on the left, bright on the right; the Sobel kernel −1, 0, 1 across",
+        [
+            Row(
+                "dlref",
+                "`correlate2d`",
+                "4",
+                at_edge(lambda x: correlate2d(np.pad(x, 1), sobel_kernel())),
+                package="dlref",
+            ),
+            Row("PyTorch", "`conv2d`", "4", at_edge(torch_sobel), package="torch"),
+            Row("SciPy", "`ndimage.sobel`", "4", at_edge(lambda x: scipy.ndimage.sobel(x, 1)), package="scipy"),
+            Row(
+                "SciPy",
+                "`signal.convolve2d`: turned",
+                "-4",
+                at_edge(lambda x: scipy.signal.convolve2d(x, sobel_kernel(), "same")),
+                package="scipy",
+            ),
+        ],
+    ),
+]
+
+
+def conv2d_shape():
+    w = np.zeros((8, 3, 5, 7))
+    assert conv2d(np.zeros((1, 3, 20, 20)), w).shape == (1, 8, 16, 14)
+    return w.shape
+
+
+def plane_thunks(dtype):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(512, 512)).astype(dtype), rng.normal(size=(5, 5)).astype(dtype)
+    tx, tw = torch.from_numpy(x)[None, None], torch.from_numpy(w)[None, None]
+    return lambda: correlate2d(x, w), lambda: torch.nn.functional.conv2d(tx, tw)
+
+
+def sequence_thunks(dtype):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(8, 32, 1000)).astype(dtype), rng.normal(size=(32, 32, 5)).astype(dtype)
+    tx, tw = torch.from_numpy(x), torch.from_numpy(w)
+    return lambda: conv1d(x, w, padding=2), lambda: torch.nn.functional.conv1d(tx, tw, padding=2)
+
+
+BENCH = [
+    Bench("layers.correlate2d", "torch.nn.functional.conv2d", "512 × 512, 5 × 5", plane_thunks),
+    Bench("layers.conv1d", "torch.nn.functional.conv1d", "8 × 32 × 1000, 32 of 5", sequence_thunks),
+]
