@@ -173,7 +173,7 @@ def adaptive_avg_pool2d(x: ArrayLike, /, size: int | tuple[int, int]) -> NDArray
 
     References
     ----------
-    Lin, Chen & Yan (2014), "Network in network", section 3.2: the case of a single window.
+    Lin, Chen & Yan (2014), "Network in network": the case of a single window.
 
     Examples
     --------
@@ -217,7 +217,7 @@ def adaptive_avg_pool2d_backward(dy: ArrayLike, x: ArrayLike, /, size: int | tup
 
     References
     ----------
-    Lin, Chen & Yan (2014), "Network in network", section 3.2: the case of a single window.
+    Lin, Chen & Yan (2014), "Network in network": the case of a single window.
 
     Examples
     --------

@@ -58,7 +58,7 @@ def max_pool2d(
     References
     ----------
     Scherer, Müller & Behnke (2010), "Evaluation of pooling operations in convolutional architectures for object
-    recognition", section 3.
+    recognition".
 
     Examples
     --------
@@ -116,7 +116,7 @@ def max_pool2d_backward(
     References
     ----------
     Scherer, Müller & Behnke (2010), "Evaluation of pooling operations in convolutional architectures for object
-    recognition", section 3.
+    recognition".
 
     Examples
     --------
@@ -171,7 +171,7 @@ def max_pool2d_indices(
     References
     ----------
     Scherer, Müller & Behnke (2010), "Evaluation of pooling operations in convolutional architectures for object
-    recognition", section 3.
+    recognition".
 
     Examples
     --------
