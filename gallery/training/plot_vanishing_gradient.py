@@ -107,7 +107,7 @@ np.testing.assert_allclose(np.linalg.norm(each, axis=0) / np.linalg.norm(each[:,
 assert growth_rate(before["simple"][0]) < np.log(recurrence_condition(w_hh).radius) < 0
 
 # alt: Two panels, norm of the gradient on a logarithmic axis against the number of steps back, 0 to 40. At the start
-#   simple layer, GRU and LSTM fall in straight lines to 1e-7 or less; the LSTM with an open forget gate falls to a tenth
+#   simple layer, GRU and LSTM fall in straight lines to 1e-7 or less; the LSTM with an open forget gate falls to 0.1
 #   and comes back towards 1, and the residual layer rises to about 10. After training the first three end as low or
 #   lower, the residual layer stays at 1 and above, and the open LSTM falls to a thousandth and stays there.
 # caption: Norm of the gradient of the answer with respect to the state so many steps back, over that at the last step,

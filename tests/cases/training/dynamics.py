@@ -418,7 +418,7 @@ CONVENTIONS = [
             Row(
                 "PyTorch",
                 "`kaiming_normal_`",
-                "0.70",
+                "0.69",
                 lambda: depth_limit(torch.nn.init.kaiming_normal_),
                 "{:.2f}",
                 "torch",
