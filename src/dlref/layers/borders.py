@@ -63,9 +63,9 @@ def pad2d(
     >>> pad2d([[1.0, 2.0, 3.0]], ((0, 0), (2, 1)), mode="reflect")
     array([[3., 2., 1., 2., 3., 2.]])
     """
-    x, planes, rows, columns, fill = _checked(x, padding, mode, value)
+    x, planes, rows, columns, left, fill = _checked(x, padding, mode, value)
     y = np.empty((len(planes), rows.size, columns.size), x.dtype)
-    _gather(planes, rows, columns, fill, y)
+    _gather(planes, rows, columns, left, fill, y)
     return y.reshape(*x.shape[:-2], rows.size, columns.size)
 
 
@@ -117,7 +117,7 @@ def pad2d_backward(
     array([[1., 3., 2.]])
     """
     dy, x = reals("dy", dy, "x", x)
-    x, planes, rows, columns, _ = _checked(x, padding, mode, value)
+    x, planes, rows, columns, *_ = _checked(x, padding, mode, value)
     shaped("dy", dy, (*x.shape[:-2], rows.size, columns.size))
     dx = np.zeros_like(planes)
     _scatter(dy.reshape(len(planes), rows.size, columns.size), rows, columns, dx)
@@ -125,7 +125,7 @@ def pad2d_backward(
 
 
 @kernel
-def _gather(x, rows, columns, value, out):
+def _gather(x, rows, columns, left, value, out):
     for m in prange(out.shape[0]):
         for r in range(rows.size):
             y = out[m, r]
@@ -134,7 +134,12 @@ def _gather(x, rows, columns, value, out):
                     y[s] = value
             else:
                 row = x[m, rows[r]]
-                for s in range(y.size):
+                for s in range(left):
+                    y[s] = row[columns[s]] if columns[s] >= 0 else value
+                inside = y[left : left + row.size]
+                for s in range(row.size):
+                    inside[s] = row[s]
+                for s in range(left + row.size, y.size):
                     y[s] = row[columns[s]] if columns[s] >= 0 else value
 
 
@@ -210,13 +215,13 @@ def padding_for(size: int, window: int, stride: int = 1, dilation: int = 1, rule
 def _checked(x, padding, mode, value):
     x = real("x", x, -2)
     option("mode", mode, MODES)
-    sides = []
-    for size, ends in zip(x.shape[-2:], _ends(padding), strict=True):
+    sides, borders = [], _ends(padding)
+    for size, ends in zip(x.shape[-2:], borders, strict=True):
         if mode != "constant" and size == 0 and sum(ends):
             raise ValueError(f"x: expected images with pixels for mode {mode!r}, got shape {x.shape}")
         sides.append(_source(size, *ends, mode))
     fill = x.dtype.type(number("value", value))
-    return x, x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:]), *sides, fill
+    return x, x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:]), *sides, borders[1][0], fill
 
 
 def _source(size, before, behind, mode):
