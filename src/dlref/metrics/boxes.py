@@ -1,0 +1,557 @@
+"""Axis-aligned boxes: formats, overlap and its gradient, suppression, the regression encoding, average precision."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dlref._arrays import index, number, option, public, real, reals, same_shape, shaped
+from dlref._compile import inline, kernel, prange
+from dlref._math import maximum, minimum
+from dlref.metrics.retrieval import _average
+
+__all__ = [
+    "BoxOverlapGradients",
+    "box_convert",
+    "box_decode",
+    "box_encode",
+    "box_iou",
+    "box_overlap",
+    "box_overlap_backward",
+    "detection_average_precision",
+    "non_maximum_suppression",
+]
+
+FORMATS = ("xyxy", "xywh", "cxcywh")
+KINDS = ("iou", "giou", "diou")
+
+
+class BoxOverlapGradients(NamedTuple):
+    """The gradients of an overlap with respect to both boxes."""
+
+    a: NDArray
+    b: NDArray
+
+
+@public
+def box_convert(boxes: ArrayLike, source: str, target: str) -> NDArray:
+    """Return the same boxes in another format.
+
+    Parameters
+    ----------
+    boxes : array_like of float32 or float64, shape (..., 4)
+        Boxes in the format `source`.
+    source, target : {"xyxy", "xywh", "cxcywh"}
+        Two corners; the upper left corner, width and height; the center, width and height.
+
+    Returns
+    -------
+    ndarray
+        The boxes in the format `target`.
+
+    Raises
+    ------
+    TypeError
+        If the boxes are neither real nor integer.
+    ValueError
+        If the last axis has not four entries or a format is not known.
+
+    See Also
+    --------
+    box_iou : Takes corners.
+
+    References
+    ----------
+    Everingham et al. (2010), "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88(2).
+
+    Examples
+    --------
+    >>> box_convert([10, 20, 30, 40], "xywh", "xyxy")
+    array([10., 20., 40., 60.])
+    """
+    boxes = real("boxes", boxes, -1)
+    if boxes.shape[-1] != 4:
+        raise ValueError(f"boxes: expected four numbers in the last axis, got shape {boxes.shape}")
+    source, target = option("source", source, FORMATS), option("target", target, FORMATS)
+    first, second = boxes[..., :2], boxes[..., 2:]
+    if source == target:
+        return boxes.copy()
+    size = second - first if source == "xyxy" else second
+    low = first - second / 2 if source == "cxcywh" else first
+    if target == "xyxy":
+        return np.concatenate([low, low + size], axis=-1)
+    return np.concatenate([low + size / 2 if target == "cxcywh" else low, size], axis=-1)
+
+
+@public
+def box_iou(a: ArrayLike, b: ArrayLike) -> NDArray:
+    """Return the intersection over union of every box with every other.
+
+    Parameters
+    ----------
+    a : array_like of float32 or float64, shape (N, 4)
+        Boxes by their corners x1, y1, x2, y2, as intervals: a box from 0 to 2 is 2 wide.
+    b : array_like, shape (M, 4)
+        More boxes.
+
+    Returns
+    -------
+    ndarray, shape (N, M)
+        From 0 to 1; NaN for two boxes without area.
+
+    Raises
+    ------
+    TypeError
+        If the boxes are neither real nor integer.
+    ValueError
+        If they are not of shape (any, 4), or a corner is on the wrong side of the other.
+
+    See Also
+    --------
+    box_overlap : Pairs of boxes, with a gradient.
+
+    References
+    ----------
+    Everingham et al. (2010), "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88(2).
+
+    Examples
+    --------
+    >>> box_iou([[0, 0, 2, 2]], [[1, 0, 3, 2], [0, 0, 2, 2], [5, 5, 6, 6]]).round(4)
+    array([[0.3333, 1.    , 0.    ]])
+    """
+    a, b = _checked("a", a, "b", b)
+    out = np.empty((len(a), len(b)), a.dtype)
+    _iou(a, np.ascontiguousarray(b.T), out)
+    return out
+
+
+@kernel
+def _iou(a, b, out):
+    left, top, right, bottom = b[0], b[1], b[2], b[3]
+    zero = a.dtype.type(0)
+    for i in prange(len(a)):
+        x1, y1, x2, y2 = a[i, 0], a[i, 1], a[i, 2], a[i, 3]
+        area = (x2 - x1) * (y2 - y1)
+        row = out[i]
+        for j in range(row.size):
+            width = minimum(x2, right[j]) - maximum(x1, left[j])
+            height = minimum(y2, bottom[j]) - maximum(y1, top[j])
+            common = maximum(width, zero) * maximum(height, zero)
+            row[j] = common / (area + (right[j] - left[j]) * (bottom[j] - top[j]) - common)
+
+
+@public
+def box_overlap(a: ArrayLike, b: ArrayLike, /, kind: str = "iou") -> NDArray:
+    r"""Return the overlap of each box with its partner.
+
+    Parameters
+    ----------
+    a : array_like of float32 or float64, shape (N, 4)
+        Boxes by their corners x1, y1, x2, y2.
+    b : array_like, shape (N, 4)
+        Their partners.
+    kind : {"iou", "giou", "diou"}
+        Intersection over union; minus the empty share of the smallest box around both; or minus the squared distance
+        of the centers over the squared diagonal of that box.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        At most 1, for equal boxes. The least value is 0 for "iou" and above -1 for the others.
+
+    Raises
+    ------
+    TypeError
+        If the boxes are neither real nor integer.
+    ValueError
+        If the shapes differ, a corner is on the wrong side of the other, or the kind is not known.
+
+    See Also
+    --------
+    box_iou : Every box with every other.
+
+    References
+    ----------
+    Rezatofighi et al. (2019), "Generalized Intersection Over Union", CVPR. Zheng et al. (2020), "Distance-IoU Loss",
+    AAAI.
+
+    Examples
+    --------
+    Boxes that do not touch: IoU does not know how far apart they are.
+
+    >>> unit = [0, 0, 1, 1]
+    >>> for kind in ("iou", "giou", "diou"):
+    ...     print(kind, box_overlap([unit, unit], [[2, 0, 3, 1], [8, 0, 9, 1]], kind=kind).round(3))
+    iou [0. 0.]
+    giou [-0.333 -0.778]
+    diou [-0.4  -0.78]
+    """
+    a, b = _checked("a", a, "b", b)
+    same_shape("b", b, "a", a)
+    out = np.empty(len(a), a.dtype)
+    _overlap(a, b, KINDS.index(option("kind", kind, KINDS)), out)
+    return out
+
+
+@public
+def box_overlap_backward(dy: ArrayLike, a: ArrayLike, b: ArrayLike, /, kind: str = "iou") -> BoxOverlapGradients:
+    """Return the gradients of the overlap with respect to both boxes.
+
+    Parameters
+    ----------
+    dy : array_like, shape (N,)
+        Gradient with respect to the overlaps.
+    a, b : array_like, shape (N, 4)
+        As in the forward pass.
+    kind : {"iou", "giou", "diou"}
+        As in the forward pass.
+
+    Returns
+    -------
+    BoxOverlapGradients
+        `a` and `b`. Where two edges coincide the derivative has a kink; the edge of `b` takes the gradient. The
+        intersection of boxes that do not overlap has the gradient zero.
+
+    Raises
+    ------
+    TypeError
+        If an array is neither real nor integer.
+    ValueError
+        If the shapes differ or a corner is on the wrong side of the other.
+
+    See Also
+    --------
+    box_overlap : The forward pass.
+
+    References
+    ----------
+    Rezatofighi et al. (2019), "Generalized Intersection Over Union", CVPR.
+
+    Examples
+    --------
+    The generalized overlap of two boxes side by side rises when the left one grows to the right.
+
+    >>> pair = [[0, 0, 1, 1]], [[2, 0, 3, 1]]
+    >>> for kind in ("iou", "giou"):
+    ...     print(kind, box_overlap_backward([1.0], *pair, kind=kind).a[0, 2].round(3))
+    iou 0.0
+    giou 0.333
+    """
+    a, b = _checked("a", a, "b", b)
+    same_shape("b", b, "a", a)
+    dy, a, b = reals("dy", dy, "a", a, "b", b)
+    shaped("dy", dy, a.shape[:1])
+    da, db = np.empty_like(a), np.empty_like(b)
+    _overlap_backward(dy, a, b, KINDS.index(option("kind", kind, KINDS)), da, db)
+    return BoxOverlapGradients(da, db)
+
+
+@kernel
+def _overlap(a, b, kind, out):
+    zero, two = a.dtype.type(0), a.dtype.type(2)
+    for i in range(out.size):
+        p, q = a[i], b[i]
+        width = minimum(p[2], q[2]) - maximum(p[0], q[0])
+        height = minimum(p[3], q[3]) - maximum(p[1], q[1])
+        common = width * height if width > zero and height > zero else zero
+        union = (p[2] - p[0]) * (p[3] - p[1]) + (q[2] - q[0]) * (q[3] - q[1]) - common
+        out[i] = common / union
+        wide, high = maximum(p[2], q[2]) - minimum(p[0], q[0]), maximum(p[3], q[3]) - minimum(p[1], q[1])
+        if kind == 1:
+            out[i] -= (wide * high - union) / (wide * high)
+        elif kind == 2:
+            across, down = (q[0] + q[2] - p[0] - p[2]) / two, (q[1] + q[3] - p[1] - p[3]) / two
+            out[i] -= (across * across + down * down) / (wide * wide + high * high)
+
+
+@kernel
+def _overlap_backward(dy, a, b, kind, da, db):
+    common, wide, change = np.empty(2), np.empty(2), np.empty(2)
+    for i in range(dy.size):
+        p, q = a[i], b[i]
+        for k in range(2):
+            common[k] = max(min(p[k + 2], q[k + 2]) - max(p[k], q[k]), 0.0)
+            wide[k] = max(p[k + 2], q[k + 2]) - min(p[k], q[k])
+        both, hull = common[0] * common[1], wide[0] * wide[1]
+        union = (p[2] - p[0]) * (p[3] - p[1]) + (q[2] - q[0]) * (q[3] - q[1]) - both
+        of_union = -dy[i] * both / union**2 + (dy[i] / hull if kind == 1 else 0.0)
+        of_common = dy[i] / union - of_union
+        of_hull = -dy[i] * union / hull**2 if kind == 1 else 0.0
+        across, down = (q[0] + q[2] - p[0] - p[2]) / 2, (q[1] + q[3] - p[1] - p[3]) / 2
+        change[0], change[1] = across, down
+        diagonal = wide[0] ** 2 + wide[1] ** 2
+        of_wide = 2 * dy[i] * (across**2 + down**2) / diagonal**2 if kind == 2 else 0.0
+        of_change = -2 * dy[i] / diagonal if kind == 2 else 0.0
+        for k in range(2):
+            other = 1 - k
+            g_common = of_common * common[other] if both > 0 else 0.0
+            g_wide = of_hull * wide[other] + of_wide * wide[k]
+            g_center = of_change * change[k] / 2
+            side_a, side_b = of_union * (p[other + 2] - p[other]), of_union * (q[other + 2] - q[other])
+            # The inner one of two edges bounds the intersection, the outer one the hull.
+            a_low, a_high = p[k] > q[k], p[k + 2] < q[k + 2]
+            da[i, k] = -side_a - g_center - (g_common if a_low else g_wide * (p[k] < q[k]))
+            db[i, k] = -side_b + g_center - (g_wide if a_low else g_common + g_wide * (p[k] == q[k]))
+            da[i, k + 2] = side_a - g_center + (g_common if a_high else g_wide * (p[k + 2] > q[k + 2]))
+            db[i, k + 2] = side_b + g_center + (g_wide if a_high else g_common + g_wide * (p[k + 2] == q[k + 2]))
+
+
+@public
+def non_maximum_suppression(boxes: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> NDArray:
+    """Return which boxes remain: from the highest score down, each that overlaps none of those kept too much.
+
+    Parameters
+    ----------
+    boxes : array_like of float32 or float64, shape (N, 4)
+        Boxes by their corners, of one class.
+    scores : array_like, shape (N,)
+        Their scores.
+    threshold : float
+        A box goes whose intersection over union with a kept one is larger than this.
+
+    Returns
+    -------
+    ndarray of int64
+        Numbers of the boxes that remain, by falling score; of equal scores the first comes first.
+
+    Raises
+    ------
+    TypeError
+        If an array is of the wrong kind.
+    ValueError
+        If the shapes do not fit or the threshold is not in [0, 1].
+
+    See Also
+    --------
+    box_iou : The overlaps.
+
+    References
+    ----------
+    Everingham et al. (2010), "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88(2).
+
+    Examples
+    --------
+    The second box goes, the third overlaps the first too little.
+
+    >>> non_maximum_suppression([[0, 0, 4, 4], [1, 0, 5, 4], [3, 0, 7, 4]], [0.9, 0.8, 0.7])
+    array([0, 2])
+    """
+    boxes, scores = reals("boxes", boxes, "scores", scores)
+    (boxes,) = _checked("boxes", boxes)
+    shaped("scores", scores, (len(boxes),))
+    threshold = number("threshold", threshold, 0, 1)
+    order = np.argsort(-scores, kind="stable")
+    kept = np.empty(len(boxes), np.bool_)
+    _suppress(boxes[order], boxes.dtype.type(threshold), kept)
+    return order[kept]
+
+
+@kernel
+def _suppress(boxes, threshold, kept):
+    kept[:] = True
+    for i in range(kept.size):
+        if kept[i]:
+            for j in range(i + 1, kept.size):
+                kept[j] = kept[j] and not _shared(boxes[i], boxes[j]) > threshold
+
+
+@inline
+def _shared(p, q):
+    width, height = min(p[2], q[2]) - max(p[0], q[0]), min(p[3], q[3]) - max(p[1], q[1])
+    if not (width > 0 and height > 0):
+        return width * 0
+    common = width * height
+    return common / ((p[2] - p[0]) * (p[3] - p[1]) + (q[2] - q[0]) * (q[3] - q[1]) - common)
+
+
+@public
+def box_encode(boxes: ArrayLike, anchors: ArrayLike) -> NDArray:
+    r"""Return what a detector regresses: the shift of the center in units of the anchor, and logarithms of scales.
+
+    Parameters
+    ----------
+    boxes : array_like of float32 or float64, shape (N, 4)
+        Center, width and height.
+    anchors : array_like, shape (N, 4)
+        The boxes that they are described by, in the same format.
+
+    Returns
+    -------
+    ndarray, shape (N, 4)
+        :math:`(x - x_a) / w_a, (y - y_a) / h_a, \log(w / w_a), \log(h / h_a)`; zero for the anchor itself.
+
+    Raises
+    ------
+    TypeError
+        If an array is neither real nor integer.
+    ValueError
+        If the shapes differ.
+
+    See Also
+    --------
+    box_decode : The way back.
+
+    References
+    ----------
+    Everingham et al. (2010), "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88(2).
+
+    Examples
+    --------
+    >>> box_encode([[5, 4, 4, 2]], [[4, 4, 2, 2]]).round(3)
+    array([[0.5  , 0.   , 0.693, 0.   ]])
+    """
+    boxes, anchors = reals("boxes", boxes, "anchors", anchors)
+    shaped("boxes", boxes, (None, 4))
+    same_shape("anchors", anchors, "boxes", boxes)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a box without width is infinitely far
+        shift = (boxes[:, :2] - anchors[:, :2]) / anchors[:, 2:]
+        return np.concatenate([shift, np.log(boxes[:, 2:] / anchors[:, 2:])], axis=1)
+
+
+@public
+def box_decode(code: ArrayLike, anchors: ArrayLike) -> NDArray:
+    """Return the boxes that a regression describes.
+
+    Parameters
+    ----------
+    code : array_like of float32 or float64, shape (N, 4)
+        As from `box_encode`.
+    anchors : array_like, shape (N, 4)
+        Center, width and height of the boxes that they refer to.
+
+    Returns
+    -------
+    ndarray, shape (N, 4)
+        Center, width and height; the sizes are positive whatever the code.
+
+    Raises
+    ------
+    TypeError
+        If an array is neither real nor integer.
+    ValueError
+        If the shapes differ.
+
+    See Also
+    --------
+    box_encode : The way there.
+
+    References
+    ----------
+    Everingham et al. (2010), "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88(2).
+
+    Examples
+    --------
+    >>> box_decode([[0.5, 0.0, 0.0, 0.0]], [[4, 4, 2, 2]])
+    array([[5., 4., 2., 2.]])
+    """
+    code, anchors = reals("code", code, "anchors", anchors)
+    shaped("code", code, (None, 4))
+    same_shape("anchors", anchors, "code", code)
+    center = anchors[:, :2] + code[:, :2] * anchors[:, 2:]
+    return np.concatenate([center, anchors[:, 2:] * np.exp(code[:, 2:])], axis=1)
+
+
+@public
+def detection_average_precision(
+    boxes: ArrayLike,
+    scores: ArrayLike,
+    image: ArrayLike,
+    truth: ArrayLike,
+    truth_image: ArrayLike,
+    threshold: float = 0.5,
+    rule: str = "envelope",
+    matching: str = "free",
+) -> np.floating:
+    """Return the average precision of the detections of one class.
+
+    From the highest score down, a detection is right if it overlaps a true box of its image enough that no earlier
+    one has taken.
+
+    Parameters
+    ----------
+    boxes : array_like of float32 or float64, shape (N, 4)
+        Detected boxes by their corners, after suppression.
+    scores : array_like, shape (N,)
+        Their scores; of equal ones the first comes first.
+    image : array_like of integers, shape (N,)
+        The image of each.
+    truth : array_like, shape (M, 4)
+        The true boxes.
+    truth_image : array_like of integers, shape (M,)
+        The image of each.
+    threshold : float
+        The least intersection over union of a right detection.
+    rule : {"step", "envelope", "11 points", "101 points"}
+        As in `average_precision`.
+    matching : {"free", "best"}
+        Among which true boxes the one with the largest overlap is looked for: those that are still free, or all, so
+        that a detection whose best box is taken is wrong.
+
+    Returns
+    -------
+    floating
+        From 0 to 1; NaN without true boxes.
+
+    Raises
+    ------
+    TypeError
+        If an array is of the wrong kind.
+    ValueError
+        If the shapes do not fit or an option is not known.
+
+    See Also
+    --------
+    average_precision : Of scores and labels.
+
+    References
+    ----------
+    Everingham et al. (2010), "The Pascal Visual Object Classes (VOC) Challenge", IJCV 88(2).
+
+    Examples
+    --------
+    Two true boxes in one image. The second detection doubles the first.
+
+    >>> boxes = [[0, 0, 4, 4], [0, 0, 4, 5], [10, 0, 14, 4]]
+    >>> truth = [[0, 0, 4, 4], [10, 1, 14, 4]]
+    >>> print(round(detection_average_precision(boxes, [0.9, 0.8, 0.7], [0, 0, 0], truth, [0, 0]), 4))
+    0.8333
+    """
+    boxes, scores, truth = reals("boxes", boxes, "scores", scores, "truth", truth)
+    boxes, truth = _checked("boxes", boxes, "truth", truth)
+    shaped("scores", scores, (len(boxes),))
+    image = index("image", image, 2**62, scores.shape)
+    truth_image = index("truth_image", truth_image, 2**62, (len(truth),))
+    threshold = number("threshold", threshold, 0, 1)
+    option("rule", rule, ("step", "envelope", "11 points", "101 points"))
+    free_only = option("matching", matching, ("free", "best")) == "free"
+    order = np.argsort(-scores, kind="stable")
+    right = np.empty(len(boxes), np.bool_)
+    taken = np.zeros(len(truth), np.bool_)
+    _match(boxes[order], image[order], truth, truth_image, threshold, free_only, taken, right)
+    tp, fp = np.cumsum(np.concatenate([[0.0], right])), np.cumsum(np.concatenate([[0.0], ~right]))
+    return boxes.dtype.type(_average(fp, tp, float(len(truth)), rule))
+
+
+@kernel
+def _match(boxes, image, truth, truth_image, threshold, free_only, taken, right):
+    for i in range(right.size):
+        best, largest = -1, threshold
+        for j in range(taken.size):
+            if truth_image[j] == image[i] and not (free_only and taken[j]):
+                overlap = _shared(boxes[i], truth[j])
+                if overlap > largest or (best < 0 and overlap == largest):
+                    best, largest = j, overlap
+        right[i] = best >= 0 and not taken[best]
+        if right[i]:
+            taken[best] = True
+
+
+def _checked(*names_and_values):
+    arrays = reals(*names_and_values)
+    for name, boxes in zip(names_and_values[::2], arrays, strict=True):
+        shaped(name, boxes, (None, 4))
+        if (boxes[:, 2:] < boxes[:, :2]).any():
+            raise ValueError(
+                f"{name}: expected x1 <= x2 and y1 <= y2, got {boxes[(boxes[:, 2:] < boxes[:, :2]).any(1)][0]}"
+            )
+    return arrays
