@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import number, public, real, reals, same_shape, shaped
 from dlref._compile import kernel, prange
+from dlref.layers._moments import moments, products
 
 __all__ = [
     "BatchNormGradients",
@@ -155,11 +156,10 @@ def batch_norm_backward(
     return gradients._replace(x=_restored(gradients.x, x.shape))
 
 
-@kernel(sums=True)
+@kernel
 def _batch_norm(x, gamma, beta, eps, out):
-    count = x.dtype.type(x.shape[0] * x.shape[2])
     for c in prange(x.shape[1]):
-        mean, var = _moments(x, c, count)
+        mean, var = moments(x, c, True)
         scale = gamma[c] / np.sqrt(var + eps)
         for n in range(x.shape[0]):
             row, y = x[n, c], out[n, c]
@@ -167,43 +167,23 @@ def _batch_norm(x, gamma, beta, eps, out):
                 y[i] = (row[i] - mean) * scale + beta[c]
 
 
-@kernel(sums=True)
+@kernel
 def _batch_norm_backward(dy, x, gamma, eps, dx, dgamma, dbeta):
     count = x.dtype.type(x.shape[0] * x.shape[2])
     for c in prange(x.shape[1]):
-        mean, var = _moments(x, c, count)
+        mean, var = moments(x, c, True)
         scale = 1 / np.sqrt(var + eps)
         dgamma[c] = dbeta[c] = 0
         for n in range(x.shape[0]):
-            g, row = dy[n, c], x[n, c]
-            sum_g = sum_gx = mean * 0
-            for i in range(row.size):
-                sum_g += g[i]
-                sum_gx += g[i] * (row[i] - mean)
+            sum_g, sum_gx = products(dy[n, c], x[n, c], mean)
             dbeta[c] += sum_g
             dgamma[c] += sum_gx * scale
+        weight = gamma[c] * scale
+        mean_g, mean_gx = dbeta[c] / count, dgamma[c] * scale / count
         for n in range(x.shape[0]):
             g, row, d = dy[n, c], x[n, c], dx[n, c]
-            mean_g, mean_gx = dbeta[c] / count, dgamma[c] * scale / count
             for i in range(row.size):
-                d[i] = gamma[c] * scale * (g[i] - mean_g - (row[i] - mean) * mean_gx)
-
-
-@kernel(sums=True)
-def _moments(x, c, count):
-    # Two passes: the mean of squares minus the square of the mean cancels where the mean is large.
-    mean = x.dtype.type(0)
-    for n in range(x.shape[0]):
-        row = x[n, c]
-        for i in range(row.size):
-            mean += row[i]
-    mean /= count
-    var = x.dtype.type(0)
-    for n in range(x.shape[0]):
-        row = x[n, c]
-        for i in range(row.size):
-            var += (row[i] - mean) ** 2
-    return mean, var / count
+                d[i] = weight * (g[i] - mean_g - (row[i] - mean) * mean_gx)
 
 
 @public
@@ -252,9 +232,8 @@ def batch_statistics(x: ArrayLike) -> BatchStatistics:
 
 @kernel(sums=True)
 def _batch_statistics(x, mean, var):
-    count = x.dtype.type(x.shape[0] * x.shape[2])
     for c in range(x.shape[1]):
-        mean[c], var[c] = _moments(x, c, count)
+        mean[c], var[c] = moments(x, c, True)
 
 
 @public
@@ -437,19 +416,17 @@ def _affine(x, scale, mean, beta, out):
                 y[i] = (row[i] - mean[c]) * scale[c] + beta[c]
 
 
-@kernel(sums=True)
+@kernel
 def _affine_backward(dy, x, scale, mean, dx, sum_g, sum_gx):
     for c in prange(x.shape[1]):
         sum_g[c] = sum_gx[c] = 0
         for n in range(x.shape[0]):
-            g, row, d = dy[n, c], x[n, c], dx[n, c]
-            total = total_x = mean[c] * 0
-            for i in range(row.size):
+            g, d = dy[n, c], dx[n, c]
+            for i in range(g.size):
                 d[i] = g[i] * scale[c]
-                total += g[i]
-                total_x += g[i] * (row[i] - mean[c])
+            total, along = products(g, x[n, c], mean[c])
             sum_g[c] += total
-            sum_gx[c] += total_x
+            sum_gx[c] += along
 
 
 @public

@@ -1,0 +1,34 @@
+"""The sums behind all normalizations of activations, apart from the loops that must keep their rounding."""
+
+from dlref._compile import kernel
+
+__all__: list[str] = []  # users import from the family
+
+
+@kernel(sums=True)
+def moments(x, c, center):
+    # Two passes: the mean of squares minus the square of the mean cancels where the mean is large.
+    count = x.dtype.type(x.shape[0] * x.shape[2])
+    mean = x.dtype.type(0)
+    if center:
+        for n in range(x.shape[0]):
+            row = x[n, c]
+            for i in range(row.size):
+                mean += row[i]
+        mean /= count
+    var = x.dtype.type(0)
+    for n in range(x.shape[0]):
+        row = x[n, c]
+        for i in range(row.size):
+            var += (row[i] - mean) ** 2
+    return mean, var / count
+
+
+@kernel(sums=True)
+def products(dy, row, mean):
+    # What the gradient sums: the cotangents, and their products with the distances from the mean.
+    total = along = row.dtype.type(0)
+    for i in range(row.size):
+        total += dy[i]
+        along += dy[i] * (row[i] - mean)
+    return total, along
