@@ -178,16 +178,25 @@ def names_of_terms():
         yield from ((name, term["slug"]) for name in (term["title"], *term.get("aliases", ())))
 
 
-def test_search_finds_every_name(browser):
+def unfound(page, names):
+    """Return the names that do not lead to their term by the search."""
     search = """names => names.map(name =>
         Search._performSearch(...Search._parseQuery(name)).reverse().map(result => result[0]))"""
-    names = list(names_of_terms())
+    page.wait_for_function("Search._index")
+    results = page.evaluate(search, [name for name, _ in names])
+    first = [found[:BEST] for found in results]
+    return [f"{name}: {f}" for (name, slug), f in zip(names, first, strict=True) if f"terms/{slug}" not in f]
+
+
+def test_search_finds_every_name(browser):
     with opened(browser, SITE / "search.html") as page:
-        page.wait_for_function("Search._index")
-        results = page.evaluate(search, [name for name, _ in names])
-        clean(noise(page))
-    wanted = zip(names, results, strict=True)
-    clean([f"{name}: {found[:BEST]}" for (name, slug), found in wanted if f"terms/{slug}" not in found[:BEST]])
+        clean(unfound(page, list(names_of_terms())) + noise(page))
+
+
+@pytest.mark.parametrize("name", ["no such word", "momentum"])
+def test_a_name_that_is_not_found_is_noticed(browser, name):
+    with opened(browser, SITE / "search.html") as page:
+        assert name in unfound(page, [(name, "relu")])[0]
 
 
 # --- some pages ------------------------------------------------------------------------------------------------------
