@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import integer, number
+from dlref._arrays import integer, number, option
 from dlref._compile import kernel
 from dlref.autodiff import flat_parameters, value_and_gradient
 
@@ -189,17 +189,20 @@ def minibatches(n: int, batch_size: int, rng: np.random.Generator | None, drop_l
     return (order[k * batch_size : (k + 1) * batch_size] for k in range(steps))
 
 
-def patience(epochs: int, min_delta: float = 0.0) -> Callable[[list[float]], bool]:
+def patience(epochs: int, min_delta: float = 0.0, mode: str = "min") -> Callable[[list[float]], bool]:
     r"""Return the stopping rule that gives up when a value has not improved for some epochs.
 
-    A stopping rule for `fit` is any function of the values so far, one an epoch, smaller being better.
+    A stopping rule for `fit` is any function of the values so far, one an epoch. Smaller is better, unless the rule has
+    an attribute ``mode`` that is "max", as this one has with that option.
 
     Parameters
     ----------
     epochs : int
         How many epochs in a row may pass without a new best value, at least 1.
     min_delta : float
-        By how much a value must fall below the best one to count as better.
+        A value is better if it is better than the best one by more than this.
+    mode : {"min", "max"}
+        Whether smaller or larger is better.
 
     Returns
     -------
@@ -211,11 +214,12 @@ def patience(epochs: int, min_delta: float = 0.0) -> Callable[[list[float]], boo
     TypeError
         If `epochs` is not an integer or `min_delta` not a number.
     ValueError
-        If `epochs` is not positive or `min_delta` negative.
+        If `epochs` is not positive, `min_delta` is negative, or `mode` is unknown.
 
     See Also
     --------
     fit : Takes it as ``stop=``.
+    early_stop : The same rule on values that are all known.
 
     References
     ----------
@@ -228,14 +232,16 @@ def patience(epochs: int, min_delta: float = 0.0) -> Callable[[list[float]], boo
     (False, True)
     """
     epochs, min_delta = integer("epochs", epochs, 1), number("min_delta", min_delta, 0)
+    sign = 1 if option("mode", mode, ("min", "max")) == "min" else -1
 
     def _stop(values):
         best, since = math.inf, 0
         for value in values:
-            better = value < best - min_delta
-            best, since = (value, 0) if better else (best, since + 1)
+            better = sign * value < best - min_delta
+            best, since = (sign * value, 0) if better else (best, since + 1)
         return since >= epochs
 
+    _stop.mode = mode  # type: ignore[attr-defined]
     return _stop
 
 
@@ -289,7 +295,7 @@ def fit(
         Called with a `Progress`; training ends when it returns True.
     stop : callable, optional
         A rule such as `patience`: takes the list of the monitored values and returns whether to stop. With a rule, the
-        parameters with the smallest value come back, however the run ends.
+        parameters with the smallest value (largest, if ``stop.mode`` is "max") come back, however the run ends.
     monitor : str
         Which value the rule sees: ``"loss"``, the mean over the epoch, or the name of a metric.
     progress : bool, optional
@@ -350,7 +356,7 @@ def fit(
     vector, params = flat_parameters(params)
     g, gradients = flat_parameters(params)
     state = state(vector) if callable(state) else copy.deepcopy(state)
-    best, lowest = None, math.inf
+    best, lowest, sign = None, math.inf, -1 if getattr(stop, "mode", "min") == "max" else 1
     history = History([], [], {name: [] for name in metrics})
     report = _Report(epochs, steps, progress)
     ended, step = "complete", 0
@@ -376,8 +382,8 @@ def fit(
                 history.metrics[name].append(float(metric(params)))
             if stop:
                 values = history.epoch_loss if monitor == "loss" else history.metrics[monitor]
-                if values[-1] < lowest:
-                    best, lowest = vector.copy(), values[-1]
+                if sign * values[-1] < lowest:
+                    best, lowest = vector.copy(), sign * values[-1]
             asked = after_epoch and after_epoch(Progress(epoch + 1, step, params, state, history)) is True
             if asked or (stop and stop(values)):
                 ended = "stopped"
