@@ -52,12 +52,8 @@ def opened(blocks, lead=(), joined=1, **given):
     shaped("x", arrays["x"], (None, None, None))
     shaped("w_hh", arrays["w_hh"], (*lead, None, None))
     (batch, steps, inputs), hidden = arrays["x"].shape, arrays["w_hh"].shape[-1]
-    shapes = {
-        "w_ih": (blocks * hidden, inputs),
-        "w_hh": (blocks * hidden, hidden),
-        "b_ih": (blocks * hidden,),
-        "b_hh": (blocks * hidden,),
-    }
+    rows = blocks * hidden
+    shapes = {"w_ih": (rows, inputs), "w_hh": (rows, hidden), "b_ih": (rows,), "b_hh": (rows,)}
     shapes |= {"p_i": (hidden,), "p_f": (hidden,), "p_o": (hidden,)}
     shapes = {name: lead + shape for name, shape in shapes.items()}
     shapes |= {"x": (batch, steps, inputs), "dy.y": (batch, steps, joined * hidden)}
