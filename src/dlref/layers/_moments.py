@@ -7,7 +7,7 @@ __all__: list[str] = []  # users import from the family
 
 @kernel(sums=True)
 def moments(x, c, center):
-    # Two passes: the mean of squares minus the square of the mean cancels where the mean is large.
+    # two passes: the mean of squares minus the square of the mean would cancel
     count = x.dtype.type(x.shape[0] * x.shape[2])
     mean = x.dtype.type(0)
     if center:
@@ -26,7 +26,7 @@ def moments(x, c, center):
 
 @kernel(sums=True)
 def products(dy, row, mean):
-    # What the gradient sums: the cotangents, and their products with the distances from the mean.
+    # of the cotangents, and of the cotangents with the distances from the mean
     total = along = row.dtype.type(0)
     for i in range(row.size):
         total += dy[i]

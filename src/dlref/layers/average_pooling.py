@@ -236,7 +236,7 @@ def adaptive_avg_pool2d_backward(dy: ArrayLike, x: ArrayLike, /, size: int | tup
 
 @kernel(sums=True)
 def _window_means(x, rows, cols, out):
-    # rows and cols hold, for each window, where it begins, where it ends, and by how much its sum is divided
+    # rows and cols: where a window begins and ends, and its part of the count
     for m in prange(out.shape[0]):
         image, y = x[m], out[m]
         line = np.empty(image.shape[1], x.dtype)

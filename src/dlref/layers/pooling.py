@@ -231,7 +231,8 @@ def _winners(x, size, stride, padding, dilation, out):
 @kernel
 def _send_back(dy, winners, out):
     for m in prange(out.shape[0]):
-        g, where, d = dy[m].reshape(-1), winners[m].reshape(-1), out[m].reshape(-1)
+        g, d = dy[m].reshape(-1), out[m].reshape(-1)
+        where = winners[m].reshape(-1)
         for k in range(where.size):
             if where[k] >= 0:
                 d[where[k]] += g[k]
