@@ -48,7 +48,7 @@ def dice_loss(p: ArrayLike, /, target: ArrayLike, smooth: float = 1.0, ignore_in
 
     References
     ----------
-    Long, Shelhamer & Darrell (2015), "Fully convolutional networks for semantic segmentation", for the task.
+    Milletari, Navab & Ahmadi (2016), "V-Net", 3DV, with squares in the denominator.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def dice_loss_backward(
 
     References
     ----------
-    Long, Shelhamer & Darrell (2015), "Fully convolutional networks for semantic segmentation", for the task.
+    Milletari, Navab & Ahmadi (2016), "V-Net", 3DV, with squares in the denominator.
 
     Examples
     --------

@@ -127,7 +127,7 @@ CONVENTIONS = [
                 format="{:.4f}",
                 package="dlref",
             ),
-            Row("another definition", "$p^2$ in the denominator", "0.3750", lambda: squared(*HALF), format="{:.4f}"),
+            Row("V-Net", "$p^2$ in the denominator", "0.3750", lambda: squared(*HALF), format="{:.4f}"),
         ],
     )
 ]
