@@ -25,7 +25,7 @@ def local_response_norm(
     x : array_like of float32 or float64, shape (N, C) or (N, C, ...)
         A batch; channels stand on the second axis.
     size : int
-        n: the channels of a window, from c - n // 2 to c + (n - 1) // 2; those that do not exist add zero.
+        Channels of a window, n: from c - n // 2 to c + (n - 1) // 2; those that do not exist add zero.
     alpha : float
         Weight of the mean of the squares. The paper's weighs their sum: it is `alpha` divided by `size`.
     beta : float
