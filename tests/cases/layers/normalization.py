@@ -13,6 +13,7 @@ from dlref.layers import (
 )
 from tests.bounds import Normwise
 from tests.cases import Bench, Case, Convention, Edge, Proof, Row
+from tests.onnx_examples import published
 from tests.oracles import from_torch
 
 nan = np.nan
@@ -170,7 +171,31 @@ def folded(dtype):
     return abs(have - want).max() / abs(want).max(), want.size
 
 
+def published_by_onnx(dtype):
+    """The examples of BatchNormalization: prediction, and training with its running averages of biased variances."""
+    worst, count = 0.0, 0
+    for example in published("batch_normalization"):
+        x, *parameters = (v.astype(dtype) for v in example.inputs)
+        eps = example.attributes.get("epsilon", 1e-5)
+        if example.attributes.get("training_mode"):
+            got = batch_norm(x, *parameters[:2], eps)
+        else:
+            got = batch_norm_inference(x, *parameters, eps)
+        want = example.outputs[0]
+        worst = max(worst, abs(got - want).max() / abs(want).max())
+        count += got.size
+    return worst, count
+
+
 PROOFS = [
+    Proof(
+        [batch_norm, batch_norm_inference],
+        "ONNX, published examples of BatchNormalization",
+        "the outputs of its examples in prediction and in training",
+        "normwise",
+        {"float32": 20 * 2.0**-23, "float64": 20 * 2.0**-23},  # the published numbers are float32
+        published_by_onnx,
+    ),
     Proof(
         [batch_norm_fold],
         "torch conv2d then batch_norm",
