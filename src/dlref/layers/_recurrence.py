@@ -55,10 +55,9 @@ def opened(blocks, lead=(), joined=1, **given):
     rows = blocks * hidden
     shapes = {"w_ih": (rows, inputs), "w_hh": (rows, hidden), "b_ih": (rows,), "b_hh": (rows,)}
     shapes |= {"p_i": (hidden,), "p_f": (hidden,), "p_o": (hidden,)}
-    shapes = {name: lead + shape for name, shape in shapes.items()}
-    shapes |= {"x": (batch, steps, inputs), "dy.y": (batch, steps, joined * hidden)}
+    whole = {"x": (batch, steps, inputs), "dy.y": (batch, steps, joined * hidden)}
     for name, array in arrays.items():
-        shape = shapes.get(name, (*lead, batch, hidden))
+        shape = whole.get(name) or lead + shapes.get(name, (batch, hidden))
         if array is not None:
             shaped(name, array, shape)
         elif "." in name:
