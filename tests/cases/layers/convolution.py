@@ -10,6 +10,7 @@ import torch
 from dlref.layers import conv2d, conv2d_backward, conv2d_definition
 from tests.bounds import Normwise
 from tests.cases import Bench, Case, Convention, Edge, Proof, Row
+from tests.onnx_examples import published
 from tests.oracles import autograd, from_torch
 
 inf, nan = np.inf, np.nan
@@ -156,7 +157,30 @@ def proof(function, gradient=None):
     )
 
 
-PROOFS = [proof(conv2d), proof(conv2d, conv2d_backward)]
+def onnx_published(dtype):
+    count = 0
+    for example in published("conv"):
+        settings, (x, w) = example.attributes, example.inputs
+        above, left, below, right = settings.get("pads", [1, 1, 1, 1])  # or SAME_LOWER for windows of 3 on 5 pixels
+        assert (above, left) == (below, right) and x.dtype == np.float32
+        got = conv2d(x.astype(dtype), w.astype(dtype), None, tuple(settings.get("strides", [1, 1])), (above, left))
+        np.testing.assert_array_equal(got, example.outputs[0])
+        count += got.size
+    return 0.0, count
+
+
+PROOFS = [
+    proof(conv2d),
+    proof(conv2d, conv2d_backward),
+    Proof(
+        [conv2d],
+        "ONNX Conv, its published examples",
+        "strides 1 and 2, three kinds of padding",
+        "exact",
+        0.0,
+        onnx_published,
+    ),
+]
 
 SWEEP = {f"a sum of {9 * channels:,} products": wide(channels) for channels in (1, 111)}
 SWEEP["40 images of 28 × 26, in several blocks"] = lambda rng, dtype: drawn(4, 3, image=(28, 26), images=40)(rng)
