@@ -216,10 +216,10 @@ def _checked(x, padding, mode, value):
     x = real("x", x, -2)
     option("mode", mode, MODES)
     sides, borders = [], _ends(padding)
-    for size, ends in zip(x.shape[-2:], borders, strict=True):
-        if mode != "constant" and size == 0 and sum(ends):
+    for size, (before, behind) in zip(x.shape[-2:], borders, strict=True):
+        if mode != "constant" and size == 0 and before + behind:
             raise ValueError(f"x: expected images with pixels for mode {mode!r}, got shape {x.shape}")
-        sides.append(_source(size, *ends, mode))
+        sides.append(_source(size, before, behind, mode))
     fill = x.dtype.type(number("value", value))
     return x, x.reshape(math.prod(x.shape[:-2]), *x.shape[-2:]), *sides, borders[1][0], fill
 
