@@ -84,7 +84,7 @@ def train(x, y, weight, steps):
     return np.array(found)
 
 
-steps, clouds = 4000, {}
+steps, clouds = 2000, {}
 y = np.repeat([0, 1], [60, 20])
 noise = rng.normal(size=(80, 2))
 for name, spread in (("separable", 0.35), ("overlapping", 1.0)):
