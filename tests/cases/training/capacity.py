@@ -1,0 +1,189 @@
+"""The least attainable errors by integration and by fitting, and estimates of bias and variance."""
+
+import numpy as np
+from scipy.integrate import quad
+from scipy.stats import multivariate_normal, norm
+
+from dlref.training import best_linear_error, bias_estimate, learning_curve, linear_fit_errors, normal_bayes_error
+from tests.bounds import Normwise
+from tests.cases import Bench, Case, Edge, Proof
+
+
+def moments(rng):
+    """Population moments, those of a sample, so that its own regression has exactly this error."""
+    sample = rng.normal(size=(40, 6)) @ rng.normal(size=(6, 6))
+    joint = np.cov(sample.T, bias=True)
+    return joint[:-1, :-1], joint[:-1, -1], float(joint[-1, -1])
+
+
+def by_schur(covariance, cross, variance):
+    joint = np.block([[covariance, cross[:, None]], [cross[None], np.array([[variance]])]])
+    return 1 / np.linalg.inv(joint)[-1, -1]
+
+
+def by_integral(mean0, mean1, covariance, share1):
+    """The integral of the smaller joint density, along the line through the means."""
+    direction = np.linalg.solve(covariance, mean1 - mean0)
+    scale = np.sqrt(direction @ covariance @ direction)
+    low, high = direction @ mean0 / scale, direction @ mean1 / scale
+    cut = (low + high) / 2 + np.log((1 - share1) / share1) / (high - low)
+    left = quad(lambda t: share1 * norm.pdf(t - high), cut - 40, cut, epsabs=1e-14, epsrel=1e-13, limit=400)[0]
+    right = quad(lambda t: (1 - share1) * norm.pdf(t - low), cut, cut + 40, epsabs=1e-14, epsrel=1e-13, limit=400)[0]
+    return left + right
+
+
+def classes(rng):
+    half = rng.normal(size=(3, 3))
+    return rng.normal(size=3), rng.normal(size=3) + 1, half @ half.T + np.eye(3)
+
+
+def draws(dtype):
+    """Return the distance of the Bayes error from that of the rule itself on 200,000 draws, in standard errors."""
+    rng, worst = np.random.default_rng(0), 0.0
+    for share in (0.5, 0.2):
+        mean0, mean1, covariance = classes(rng)
+        label = rng.random(200_000) < share
+        x = np.where(label[:, None], mean1, mean0) + rng.multivariate_normal(np.zeros(3), covariance, len(label))
+        density = [multivariate_normal(m, covariance).logpdf(x) for m in (mean0, mean1)]
+        wrong = (density[1] + np.log(share) > density[0] + np.log(1 - share)) != label
+        expected = normal_bayes_error(mean0, mean1, covariance, share)
+        worst = max(worst, abs(wrong.mean() - expected) / np.sqrt(expected * (1 - expected) / len(label)))
+    return worst, 2
+
+
+def unbiased(dtype):
+    """Return the distance of mean estimates from the exact bias and variance of a linear fit, in standard errors."""
+    rng = np.random.default_rng(1)
+    x, found = np.linspace(-1, 1, 12), []
+    a = np.polynomial.legendre.legvander(x, 2)
+    hat, truth = a @ np.linalg.pinv(a), np.sin(3 * x)
+    for _ in range(400):
+        targets = truth + 0.5 * rng.normal(size=(4, 12))
+        found.append(bias_estimate((targets @ hat.T).astype(dtype), truth.astype(dtype)))
+    exact, found = linear_fit_errors(hat, truth, 0.5), np.array(found)
+    away = np.abs(found.mean(axis=0) - [exact.bias, exact.variance])
+    return np.max(away / (found.std(axis=0) / 20)), 2
+
+
+def curve_by_hand(dtype):
+    """Return the distance of a learning curve from the same fits without it."""
+    rng, seen = np.random.default_rng(2), []
+    x, y = rng.normal(size=(60, 3)), rng.normal(size=60)
+
+    def train_and_judge(rows):
+        seen.append(rows.copy())
+        w = np.linalg.lstsq(x[rows], y[rows], rcond=None)[0]
+        return np.mean((y[rows] - x[rows] @ w) ** 2), np.mean((y - x @ w) ** 2)
+
+    found = learning_curve(train_and_judge, 60, [5, 20, 60], np.random.default_rng(3), repeats=2)
+    want = np.array([train_and_judge(rows) for rows in tuple(seen)]).reshape(2, 3, 2)
+    assert set(seen[0]) < set(seen[1]) < set(seen[2]) and len(set(seen[2])) == 60
+    assert not np.array_equal(seen[2], seen[5])
+    return max(np.abs(found.train - want[..., 0]).max(), np.abs(found.test - want[..., 1]).max()), 12
+
+
+CASES = [
+    Case(
+        best_linear_error,
+        lambda rng: moments(rng)[:2],
+        "the Schur complement of the joint covariance",
+        lambda covariance, cross, variance: by_schur(covariance, cross, variance),
+        kwargs={"variance": 1000.0},
+        bound=Normwise(25, 1e3),
+        refuses=[
+            (([[1.0]], [1.0, 2.0], 1.0), {}, ValueError, r"covariance: expected shape \(2, 2\), got \(1, 1\)"),
+            (([[1.0]], [1.0], -1.0), {}, ValueError, "variance: expected a number in "),
+        ],
+    ),
+    *[
+        Case(
+            normal_bayes_error,
+            classes,
+            "scipy.integrate.quad",
+            by_integral,
+            kwargs={"share1": share},
+            bound=Normwise(9, 200.0),
+            label=f"share {share}",
+            refuses=[
+                (([1.0], [2.0], [[-1.0]]), {}, ValueError, "covariance: expected a positive definite matrix"),
+                (([1.0], [2.0], [[1.0]], 1.0), {}, ValueError, r"share1: expected a number in \(0, 1\), got 1"),
+                (([1.0], [2.0, 3.0], [[1.0]]), {}, ValueError, r"mean1: expected shape \(1,\), got \(2,\)"),
+            ],
+        )
+        for share in (0.5, 0.2)
+    ],
+    Case(
+        bias_estimate,
+        lambda rng: (rng.normal(size=(5, 9)) + 1, rng.normal(size=9)),
+        "numpy.mean and numpy.var",
+        lambda p, t: (np.mean((p.mean(axis=0) - t) ** 2 - p.var(axis=0, ddof=1) / 5), p.var(axis=0, ddof=1).mean()),
+        bound=Normwise(45, 4.0),
+        refuses=[
+            (([[1.0]], [1.0]), {}, ValueError, r"predictions: expected at least two fits and one point, got shape"),
+            (([[1.0], [2.0]], [1.0, 2.0]), {}, ValueError, r"predictions: expected shape \(any, 2\), got \(2, 1\)"),
+        ],
+    ),
+]
+PROOFS = [
+    Proof(
+        [normal_bayes_error],
+        "the rule itself on 200,000 draws",
+        "two pairs of classes in three dimensions: distance in standard errors",
+        "standard errors",
+        4.0,
+        draws,
+        dtypes=("float64",),
+    ),
+    Proof(
+        [bias_estimate],
+        "the exact values of a linear fit",
+        "means of 400 estimates from four fits each: distance in standard errors",
+        "standard errors",
+        4.0,
+        unbiased,
+    ),
+    Proof(
+        [learning_curve],
+        "the same fits without it",
+        "two repetitions of three sizes",
+        "absolute",
+        0.0,
+        curve_by_hand,
+        dtypes=("float64",),
+    ),
+]
+EDGES = [
+    Edge(
+        best_linear_error,
+        ([[1.0, 1.0], [1.0, 1.0]], [1.0, 1.0]),
+        1.0,
+        "a feature twice is no more than once",
+        kwargs={"variance": 2},
+        input="two equal features of variance 1, covariance 1 with a target of variance 2",
+    ),
+    Edge(
+        normal_bayes_error,
+        ([0.0], [0.0], [[1.0]]),
+        0.25,
+        "equal classes: the larger one is guessed",
+        kwargs={"share1": 0.25},
+        input="equal means, shares 0.75 and 0.25",
+    ),
+    Edge(
+        bias_estimate,
+        ([[1.0], [3.0]], [2.0]),
+        (-1.0, 2.0),
+        "an estimate without error on average can be negative",
+        input="predictions 1 and 3, truth 2",
+        output="bias -1, variance 2",
+    ),
+]
+
+
+def thunks(dtype):
+    rng = np.random.default_rng(0)
+    p, t = rng.normal(size=(50, 20_000)).astype(dtype), rng.normal(size=20_000).astype(dtype)
+    return lambda: bias_estimate(p, t), lambda: (np.mean((p.mean(axis=0) - t) ** 2), p.var(axis=0, ddof=1).mean())
+
+
+BENCH = [Bench("training.bias_estimate", "numpy's mean and var", "50 x 20,000", thunks)]
