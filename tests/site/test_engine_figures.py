@@ -181,3 +181,12 @@ def test_the_style_sheet_knows_every_setting_of_the_theme():
     assert sheet.count("--ink:") == 4
     for first, second in pairwise(["body{", 'data-theme="dark"', "prefers-color-scheme:dark", "@media print"]):
         assert sheet.index(first) < sheet.index(second)
+
+
+def test_a_picture_drawn_twice_has_no_id_twice():
+    image = '<image xlink:href="data:image/png;base64,AA==" id="image77" transform="scale(1)"/>'
+    svg = f'<svg width="9pt" height="9pt" viewBox="0 0 9 9"><g id="a">{image}{image}</g></svg>'
+    shown = figures.inline(svg, "f1-", "words")
+    assert "image77" not in shown
+    assert 'id="f1-a"' in shown
+    assert shown.count('transform="scale(1)"') == 2

@@ -87,7 +87,7 @@ STAND_INS = re.compile("|".join(STAND_IN.values()))
 NAMES = {color: name for name, color in STAND_IN.items()}
 VANISHING = re.compile(r"#(?:000000|ffffff)\b")
 
-PHOTOGRAPH = 30_000  # bytes of an embedded PNG from which a lossy form is tried
+PHOTOGRAPH = 6_000  # bytes of an embedded PNG from which a lossy form is tried
 THUMBNAIL_PIXELS = 320
 
 
@@ -419,6 +419,7 @@ def inline(svg, prefix, alt):
     """Return an adaptive SVG as a part of a page: ids unique, no style for the whole page, as wide as the column."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.S)
+    svg = re.sub(r'(<image\b[^>]*?) id="[^"]*"', r"\1", svg)  # named by content: a picture drawn twice has it twice
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", svg)
     width = re.search(r'viewBox="0 0 ([\d.]+)', svg)[1]
     opening = f'class="adaptive" style="--points:{width}" role="img" aria-label="{html.escape(alt)}"'
