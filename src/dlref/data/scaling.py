@@ -388,41 +388,47 @@ def unit_rows_backward(dy: ArrayLike, x: ArrayLike, /, norm: str = "l2") -> NDAr
 def _unit_rows(x, euclidean, out):
     for n in prange(x.shape[0]):
         row, y = x[n], out[n]
-        largest, norm = _length(row, euclidean)
+        norm = _norm(row, euclidean)
         for d in range(row.size):
-            y[d] = row[d] / largest / norm if norm != 0 else row[d]
+            y[d] = row[d] / norm if norm != 0 else row[d]
 
 
 @kernel
 def _unit_rows_backward(dy, x, euclidean, out):
     for n in prange(x.shape[0]):
         row, g, dx = x[n], dy[n], out[n]
-        largest, norm = _length(row, euclidean)
-        if norm == 0:
-            for d in range(row.size):
-                dx[d] = 0
-            continue
-        along = x.dtype.type(0)
+        norm = _norm(row, euclidean)
+        along = _along(g, row, norm)
         for d in range(row.size):
-            along += g[d] * (row[d] / largest / norm)
-        for d in range(row.size):
-            value = row[d]
-            direction = value / largest / norm if euclidean else np.sign(value)
-            dx[d] = (g[d] - along * direction) / largest / norm
+            direction = row[d] / norm if euclidean else np.sign(row[d])
+            dx[d] = (g[d] - along * direction) / norm if norm != 0 else norm
 
 
 @kernel(sums=True)
-def _length(row, euclidean):
-    # the norm in two factors, largest entry and rest, so that no square overflows
-    largest = total = row.dtype.type(0)
+def _norm(row, euclidean):
+    total = largest = row.dtype.type(0)
+    for d in range(row.size):
+        total += row[d] * row[d] if euclidean else abs(row[d])
+    if np.finfo(row.dtype).tiny < total * np.finfo(row.dtype).eps < np.inf:
+        return np.sqrt(total) if euclidean else total
+    # squares have overflowed or vanished: once more, by ratios
     for d in range(row.size):
         largest = maximum(largest, abs(row[d]))
-    if largest == 0:
-        return largest, largest
+    if not 0 < largest < np.inf:
+        return largest
+    total = row.dtype.type(0)
     for d in range(row.size):
         ratio = abs(row[d]) / largest
         total += ratio * ratio if euclidean else ratio
-    return largest, np.sqrt(total) if euclidean else total
+    return largest * (np.sqrt(total) if euclidean else total)
+
+
+@kernel(sums=True)
+def _along(dy, row, norm):
+    total = row.dtype.type(0)
+    for d in range(row.size):
+        total += dy[d] * (row[d] / norm)
+    return total
 
 
 @public

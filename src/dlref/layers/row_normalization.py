@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import number, public, real, reals, same_shape, shaped
 from dlref._compile import kernel, prange
+from dlref.layers._moments import moments
 
 __all__ = ["LayerNormGradients", "layer_norm", "layer_norm_backward"]
 
@@ -120,19 +121,12 @@ def layer_norm_backward(
     return LayerNormGradients(dx.reshape(x.shape), *sums.sum(axis=1))
 
 
-@kernel(sums=True)
+@kernel
 def _layer_norm(x, gamma, beta, eps, out):
     for r in prange(x.shape[0]):
         row, y = x[r], out[r]
-        n = row.dtype.type(row.size)
-        mean = row.dtype.type(0)
-        for j in range(row.size):
-            mean += row[j]
-        mean /= n
-        var = row.dtype.type(0)
-        for j in range(row.size):
-            var += (row[j] - mean) * (row[j] - mean)
-        scale = 1 / np.sqrt(var / n + eps)
+        mean, var = moments(row.reshape(1, 1, -1), 0, True)
+        scale = 1 / np.sqrt(var + eps)
         for j in range(row.size):
             y[j] = gamma[j] * ((row[j] - mean) * scale) + beta[j]
 
