@@ -413,12 +413,12 @@ def probe_scores(x: ArrayLike, probe: LinearProbe) -> NDArray:
 def _lbfgs(objective, v, tolerance, steps, memory=10):
     """Minimize a smooth convex function; return the point, its value and its gradient."""
     value, gradient = objective(v)
-    pairs = deque(maxlen=memory)
+    pairs: deque = deque(maxlen=memory)
     for _ in range(steps):
         if np.linalg.norm(gradient) <= tolerance:
             break
         direction = _two_loops(gradient, pairs)
-        slope, length = np.vdot(gradient, direction), 1.0 if pairs else 1 / max(1.0, np.linalg.norm(gradient))
+        slope, length = np.vdot(gradient, direction), 1.0 if pairs else 1 / max(1.0, float(np.linalg.norm(gradient)))
         while True:
             new_value, new_gradient = objective(v + length * direction)
             if new_value <= value + 1e-4 * length * slope or length < 1e-12:

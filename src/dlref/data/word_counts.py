@@ -197,7 +197,8 @@ def token_ids(documents: Iterable[Sequence[str]], vocabulary: Sequence[str]) -> 
     place = {token: i for i, token in enumerate(vocabulary)}
     if len(place) != len(vocabulary):
         raise ValueError(f"vocabulary: expected distinct tokens, got {len(vocabulary) - len(place)} twice")
-    ids, starts = [], [0]
+    ids: list[int] = []
+    starts = [0]
     for document in documents:
         ids.extend(place[token] for token in _tokens("documents", document) if token in place)
         starts.append(len(ids))

@@ -99,7 +99,8 @@ def attention_weights(
     """
     q, k, bias = reals("q", q, "k", k, "bias", bias)
     v = np.empty((*k.shape[:-1], 0), k.dtype)
-    return _weights(*_checked(q, k, v, bias, mask, scale), causal)
+    q, k, bias, mask, scale = _checked(q, k, v, bias, mask, scale)
+    return _weights(q, k, bias, mask, scale, causal)
 
 
 @public

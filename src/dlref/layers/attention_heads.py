@@ -201,9 +201,8 @@ def multi_head_attention_backward(
     dw_in = np.concatenate([g.T @ _rows(x) for g, x, _ in parts])
     db_in = None if b_in is None else np.concatenate([g.sum(axis=0) for g, _, _ in parts])
     dy = dy.reshape(-1, width)
-    return MultiHeadAttentionGradients(
-        *dx, dw_in, dy.T @ _rows(mixed), db_in, None if b_out is None else dy.sum(axis=0)
-    )
+    db_out = None if b_out is None else dy.sum(axis=0)
+    return MultiHeadAttentionGradients._make((*dx, dw_in, dy.T @ _rows(mixed), db_in, db_out))
 
 
 def _projected(query, key, value, w_in, b_in, heads):

@@ -168,10 +168,10 @@ def variance_scaling(
     if distribution == "uniform":
         weights = rng.uniform(-math.sqrt(3) * std, math.sqrt(3) * std, shape)
     else:
-        weights = rng.standard_normal(shape, dtype)
+        weights = rng.standard_normal(shape, dtype)  # type: ignore[arg-type]
         if distribution == "truncated":
             while (outside := np.abs(weights) > 2).any():
-                weights[outside] = rng.standard_normal(np.count_nonzero(outside), dtype)
+                weights[outside] = rng.standard_normal(np.count_nonzero(outside), dtype)  # type: ignore[arg-type]
             std /= TRUNCATED_STD
         weights *= std
     return weights.astype(dtype, copy=False)

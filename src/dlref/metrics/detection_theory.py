@@ -96,7 +96,7 @@ def threshold_rates(
     kind, unknown = distinct.dtype, np.where(np.isnan(threshold), np.nan, 0.0)
     with np.errstate(invalid="ignore"):  # a class without examples has no rate: 0 / 0
         parts = tp[k] / tp[-1], fp[k] / fp[-1], (fp[-1] - fp[k]) / fp[-1], (tp[-1] - tp[k]) / tp[-1]
-    return ThresholdRates(*((part + unknown).astype(kind) for part in parts), threshold.astype(kind))
+    return ThresholdRates._make([*((part + unknown).astype(kind) for part in parts), threshold.astype(kind)])
 
 
 @public
@@ -143,7 +143,7 @@ def binormal_rates(threshold: ArrayLike, d_prime: float) -> ThresholdRates:
     threshold, d_prime = real("threshold", threshold), number("d_prime", d_prime)
     rates = [np.empty_like(threshold) for _ in range(4)]
     _binormal(threshold.ravel(), threshold.dtype.type(d_prime), *(rate.ravel() for rate in rates))
-    return ThresholdRates(*rates, threshold.copy())
+    return ThresholdRates._make([*rates, threshold.copy()])
 
 
 @public

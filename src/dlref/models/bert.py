@@ -253,7 +253,8 @@ def bert_parameters(
         )
         for _ in range(blocks)
     )
-    return BertParameters(*embeddings, stack, *_dense(width, width), *_scale(width), np.zeros(vocabulary, dtype))
+    head = *_dense(width, width), *_scale(width), np.zeros(vocabulary, dtype)
+    return BertParameters._make((*embeddings, stack, *head))
 
 
 def bert_block(block: BertBlock, x: ArrayLike, heads: int, mask: ArrayLike | None = None) -> NDArray:

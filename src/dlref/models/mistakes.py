@@ -115,7 +115,8 @@ def perceptron(
     left = np.iinfo(np.int64).max if max_mistakes is None else integer("max_mistakes", max_mistakes, 0)
     n, d = x.shape
     # The last weight is that of the constant column; `late` weighs each step by when it came.
-    w, late, mistakes, seen = np.zeros(d + 1, x.dtype), np.zeros(d + 1, x.dtype), [], 0
+    w, late, seen = np.zeros(d + 1, x.dtype), np.zeros(d + 1, x.dtype), 0
+    mistakes: list[int] = []
     constant = x.dtype.type(bool(intercept))
     while len(mistakes) < max_epochs and left > 0 and (not mistakes or mistakes[-1] > 0):
         order = np.arange(n) if rng is None else rng.permutation(n)

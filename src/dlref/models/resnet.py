@@ -127,7 +127,7 @@ def residual_block_parameters(
 
 
 def residual_block(
-    block: ResidualBlock, x: ArrayLike, stride: int = 1, shortcut: bool = True, norm: Callable = batch_norm
+    block: ResidualBlock, x: NDArray, stride: int = 1, shortcut: bool = True, norm: Callable = batch_norm
 ) -> NDArray:
     r"""Apply a basic or a bottleneck block: :math:`y = \operatorname{relu}(x + F(x))`.
 
@@ -192,7 +192,7 @@ def residual_block(
 
 
 def preactivation_block(
-    block: ResidualBlock, x: ArrayLike, stride: int = 1, shortcut: bool = True, norm: Callable = batch_norm
+    block: ResidualBlock, x: NDArray, stride: int = 1, shortcut: bool = True, norm: Callable = batch_norm
 ) -> NDArray:
     r"""Apply a block with normalization and ReLU before each convolution: :math:`y = x + F(x)`, and nothing behind it.
 

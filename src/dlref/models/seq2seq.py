@@ -139,7 +139,7 @@ def seq2seq_parameters(
     if attention:
         extra = _drawn(width, width), _drawn(width, width), _drawn(width), _drawn(width, 2 * width)
         extra = *extra, np.zeros(width, dtype)
-    return Seq2SeqParameters(*sides, *extra, _drawn(target, width), np.zeros(target, dtype))
+    return Seq2SeqParameters._make((*sides, *extra, _drawn(target, width), np.zeros(target, dtype)))
 
 
 def seq2seq_encode(params: Seq2SeqParameters, ids: ArrayLike, lengths: ArrayLike | None = None) -> Encoded:
