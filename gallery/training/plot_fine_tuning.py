@@ -3,9 +3,9 @@ Fine-tuning: when it helps, and when it does not
 ================================================
 
 A network that has learned digits is trained further on few examples of another task. Where only the images change a
-little, it keeps its lead over a network from scratch; with ten labels, tuning
-makes it worse than it was. Where the classes are new and the images are as simple as these, features of the digits 0 to
-4 are no better a start for 5 to 9 than random ones.
+little, it keeps its lead over a network from scratch; with ten labels, tuning makes it worse than it was. Where the
+classes are new and the images are as simple as these, features of the digits 0 to 4 are no better a start for 5 to 9
+than random ones.
 """
 
 # %%
