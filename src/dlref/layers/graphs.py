@@ -194,8 +194,9 @@ def _greatest(x, source, target, winners, out):
         seen, to, first = x[source[e]], out[target[e]], winners[target[e]]
         for d in range(seen.size):
             # the first of equal ones stays; NaN wins
-            if first[d] < 0 or seen[d] > to[d] or (seen[d] != seen[d] and to[d] == to[d]):
-                to[d], first[d] = seen[d], e
+            value, nan = seen[d], seen[d] != seen[d]
+            if first[d] < 0 or value > to[d] or (nan and to[d] == to[d]):
+                to[d], first[d] = value, e
 
 
 @kernel

@@ -163,7 +163,8 @@ def _resize_backward(dy, rows, row_weights, columns, weights, middle, out):
     for m in prange(out.shape[0]):
         for r in range(dy.shape[1]):
             for t in range(rows.shape[0]):
-                g, line, factor = dy[m, r], middle[m, rows[t, r]], row_weights[t, r]
+                factor = row_weights[t, r]
+                g, line = dy[m, r], middle[m, rows[t, r]]
                 for s in range(g.size):
                     line[s] += factor * g[s]
         for h in range(out.shape[1]):

@@ -155,7 +155,8 @@ def _conv2d_matrix(w, image, stride, padding, dilation, places, out):
                             h = r * stride[0] + i * dilation[0] - padding[0]
                             v = s * stride[1] + j * dilation[1] - padding[1]
                             if 0 <= h < image[0] and 0 <= v < image[1]:
-                                row[(c * image[0] + h) * image[1] + v] = w[o, c, i, j]
+                                pixel = (c * image[0] + h) * image[1] + v
+                                row[pixel] = w[o, c, i, j]
 
 
 @kernel
@@ -170,7 +171,8 @@ def _conv2d_matrix_backward(dm, image, stride, padding, dilation, places, out):
                             h = r * stride[0] + i * dilation[0] - padding[0]
                             v = s * stride[1] + j * dilation[1] - padding[1]
                             if 0 <= h < image[0] and 0 <= v < image[1]:
-                                out[o, c, i, j] += row[(c * image[0] + h) * image[1] + v]
+                                pixel = (c * image[0] + h) * image[1] + v
+                                out[o, c, i, j] += row[pixel]
 
 
 @public

@@ -208,9 +208,11 @@ def conv_transpose2d_definition(
 
 @kernel
 def _conv_transpose2d(x, w, stride, padding, dilation, maps_per_group, out):
+    high, wide = out.shape[2:]
     for n in range(x.shape[0]):
         for c in range(x.shape[1]):
-            first = c // maps_per_group * w.shape[1]  # output channel of its group
+            # the output channels of its group begin here
+            first = c // maps_per_group * w.shape[1]
             for r in range(x.shape[2]):
                 for s in range(x.shape[3]):
                     pixel = x[n, c, r, s]
@@ -219,8 +221,9 @@ def _conv_transpose2d(x, w, stride, padding, dilation, maps_per_group, out):
                             for j in range(w.shape[3]):
                                 row = r * stride[0] + i * dilation[0] - padding[0]
                                 col = s * stride[1] + j * dilation[1] - padding[1]
-                                if 0 <= row < out.shape[2] and 0 <= col < out.shape[3]:
-                                    out[n, first + o, row, col] += pixel * w[c, o, i, j]
+                                if 0 <= row < high and 0 <= col < wide:
+                                    y = out[n, first + o, row]
+                                    y[col] += pixel * w[c, o, i, j]
 
 
 def _checked(x, w, b, stride, padding, output_padding, dilation, groups):

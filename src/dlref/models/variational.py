@@ -1,0 +1,733 @@
+"""A variational autoencoder: a code that is a distribution, the bound it is trained by, and paths between codes."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from dlref._arrays import integer, number, public, real, reals, same_shape, shaped
+from dlref._compile import kernel, prange
+from dlref._math import exp, expm1
+from dlref.activations import tanh
+from dlref.layers import dense
+
+__all__ = [
+    "GaussianKLGradients",
+    "ReparameterizeGradients",
+    "VAECode",
+    "VAEParameters",
+    "gaussian_kl",
+    "gaussian_kl_backward",
+    "gaussian_log_density",
+    "gaussian_log_density_backward",
+    "linear_gaussian_log_likelihood",
+    "linear_path",
+    "reparameterize",
+    "reparameterize_backward",
+    "spherical_path",
+    "vae_decode",
+    "vae_elbo",
+    "vae_encode",
+    "vae_parameters",
+]
+
+
+class ReparameterizeGradients(NamedTuple):
+    """Gradients of `reparameterize`, one for each argument before the slash."""
+
+    mean: NDArray
+    logvar: NDArray
+
+
+class GaussianKLGradients(NamedTuple):
+    """Gradients of `gaussian_kl`, one for each argument before the slash."""
+
+    mean: NDArray
+    logvar: NDArray
+
+
+class VAEParameters(NamedTuple):
+    """Weights (out, in) and biases: the hidden layer, mean and log-variance of the encoder, and two of the decoder."""
+
+    w1: NDArray
+    b1: NDArray
+    w_mean: NDArray
+    b_mean: NDArray
+    w_logvar: NDArray
+    b_logvar: NDArray
+    w2: NDArray
+    b2: NDArray
+    w3: NDArray
+    b3: NDArray
+
+
+class VAECode(NamedTuple):
+    """What the encoder says about each example."""
+
+    mean: NDArray
+    logvar: NDArray
+
+
+@public
+def reparameterize(mean: ArrayLike, logvar: ArrayLike, /, noise: ArrayLike) -> NDArray:
+    r"""Turn standard normal noise into a draw: :math:`z = \mu + e^{v/2} \epsilon`, with a gradient through both.
+
+    Parameters
+    ----------
+    mean : array_like of float32 or float64, any shape
+        The means.
+    logvar : array_like, same shape
+        Logarithms v of the variances.
+    noise : array_like, same shape
+        Draws from the standard normal distribution.
+
+    Returns
+    -------
+    ndarray, same shape
+        Draws from the normal distribution with these means and variances.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the shapes differ.
+
+    See Also
+    --------
+    gaussian_kl : The price of a code that differs from the prior.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> reparameterize([1.0, 1.0], [0.0, np.log(4.0)], [2.0, 2.0])
+    array([3., 5.])
+    """
+    mean, logvar, noise = _drawn(mean, logvar, noise)
+    z = np.empty_like(mean)
+    _reparameterize(mean.reshape(-1), logvar.reshape(-1), noise.reshape(-1), z.reshape(-1))
+    return z
+
+
+@public
+def reparameterize_backward(
+    dy: ArrayLike, mean: ArrayLike, logvar: ArrayLike, /, noise: ArrayLike
+) -> ReparameterizeGradients:
+    """Return the gradients of `reparameterize`.
+
+    Parameters
+    ----------
+    dy : array_like, shape of `mean`
+        Gradient of the loss with respect to the draws.
+    mean, logvar
+        The arrays of `reparameterize`.
+    noise : array_like, same shape
+        The noise of the forward pass.
+
+    Returns
+    -------
+    ReparameterizeGradients
+        Gradients with respect to `mean` and `logvar`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the shapes differ.
+
+    See Also
+    --------
+    reparameterize : The function.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> reparameterize_backward([1.0], [1.0], [np.log(4.0)], [3.0]).logvar
+    array([3.])
+    """
+    dy, mean, logvar, noise = reals("dy", dy, "mean", mean, "logvar", logvar, "noise", noise)
+    mean, logvar, noise = _drawn(mean, logvar, noise)
+    same_shape("dy", dy, "mean", mean)
+    dlogvar = np.empty_like(mean)
+    _reparameterize_backward(dy.reshape(-1), logvar.reshape(-1), noise.reshape(-1), dlogvar.reshape(-1))
+    return ReparameterizeGradients(dy.copy(), dlogvar)
+
+
+@kernel
+def _reparameterize(mean, logvar, noise, out):
+    half = out.dtype.type(0.5)
+    for i in prange(out.size):
+        out[i] = mean[i] + exp(half * logvar[i]) * noise[i]
+
+
+@kernel
+def _reparameterize_backward(dy, logvar, noise, out):
+    half = out.dtype.type(0.5)
+    for i in prange(out.size):
+        out[i] = half * dy[i] * exp(half * logvar[i]) * noise[i]
+
+
+@public
+def gaussian_kl(mean: ArrayLike, logvar: ArrayLike, /) -> NDArray:
+    r"""Return :math:`D(\mathcal{N}(\mu, e^v) \,\|\, \mathcal{N}(0, I)) = \frac12 \sum_k (\mu_k^2 + e^{v_k} - 1 - v_k)`.
+
+    Parameters
+    ----------
+    mean : array_like of float32 or float64, shape (N, K)
+        Means, one row for each example.
+    logvar : array_like, shape (N, K)
+        Logarithms v of the variances.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        Divergences in nats, at least zero.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the shapes differ.
+
+    See Also
+    --------
+    kl_divergence : For discrete distributions.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    A mean that is one off costs half a nat.
+
+    >>> gaussian_kl([[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]])
+    array([0.5, 0. ])
+    """
+    mean, logvar = _code(mean, logvar)
+    y = np.empty(len(mean), mean.dtype)
+    _gaussian_kl(mean, logvar, y)
+    return y
+
+
+@public
+def gaussian_kl_backward(dy: ArrayLike, mean: ArrayLike, logvar: ArrayLike, /) -> GaussianKLGradients:
+    """Return the gradients of `gaussian_kl`.
+
+    Parameters
+    ----------
+    dy : array_like, shape (N,)
+        Gradient of the loss with respect to the divergences.
+    mean, logvar
+        The arguments of `gaussian_kl`.
+
+    Returns
+    -------
+    GaussianKLGradients
+        Gradients with respect to `mean` and `logvar`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the shapes differ.
+
+    See Also
+    --------
+    gaussian_kl : The function.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> gaussian_kl_backward([1.0], [[2.0]], [[0.0]])
+    GaussianKLGradients(mean=array([[2.]]), logvar=array([[0.]]))
+    """
+    dy, mean, logvar = reals("dy", dy, "mean", mean, "logvar", logvar)
+    mean, logvar = _code(mean, logvar)
+    shaped("dy", dy, (len(mean),))
+    dmean, dlogvar = np.empty_like(mean), np.empty_like(mean)
+    _gaussian_kl_backward(dy, mean, logvar, dmean, dlogvar)
+    return GaussianKLGradients(dmean, dlogvar)
+
+
+@kernel(sums=True)
+def _gaussian_kl(mean, logvar, out):
+    for n in prange(out.size):
+        m, v, total = mean[n], logvar[n], out.dtype.type(0)
+        for k in range(m.size):
+            # expm1(v) - v does not cancel near the prior as exp(v) - 1 - v does
+            total += m[k] * m[k] + (expm1(v[k]) - v[k])
+        out[n] = total / 2
+
+
+@kernel
+def _gaussian_kl_backward(dy, mean, logvar, dmean, dlogvar):
+    for n in prange(dy.size):
+        for k in range(mean.shape[1]):
+            dmean[n, k] = dy[n] * mean[n, k]
+            dlogvar[n, k] = dy[n] * expm1(logvar[n, k]) / 2
+
+
+@public
+def gaussian_log_density(y: ArrayLike, /, x: ArrayLike, sigma: float = 1.0) -> NDArray:
+    r"""Return :math:`\log p(x \mid y) = -\lVert x - y \rVert^2 / 2\sigma^2 - \frac{D}{2} \log 2\pi\sigma^2` by rows.
+
+    Parameters
+    ----------
+    y : array_like of float32 or float64, shape (N, D)
+        Means: what a decoder gives.
+    x : array_like, shape (N, D)
+        Examples.
+    sigma : float
+        Standard deviation of every entry, above 0.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        Logarithms of densities.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the shapes differ or `sigma` is not positive.
+
+    See Also
+    --------
+    vae_elbo : Averages it over codes.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> gaussian_log_density([[0.0]], [[0.0]]).round(4)
+    array([-0.9189])
+    """
+    y, x = _compared(y, x)
+    sigma = number("sigma", sigma, 0, open_low=True)
+    z = np.empty(len(y), y.dtype)
+    _gaussian_log_density(y, x, y.dtype.type(0.5 / sigma**2), y.dtype.type(_constant(y.shape[1], sigma)), z)
+    return z
+
+
+@public
+def gaussian_log_density_backward(dy: ArrayLike, y: ArrayLike, /, x: ArrayLike, sigma: float = 1.0) -> NDArray:
+    """Return the gradient of `gaussian_log_density`: towards the example.
+
+    Parameters
+    ----------
+    dy : array_like, shape (N,)
+        Gradient of the loss with respect to the logarithms.
+    y : array_like, shape (N, D)
+        The means.
+    x : array_like, shape (N, D)
+        Examples.
+    sigma : float
+        Standard deviation.
+
+    Returns
+    -------
+    ndarray, shape (N, D)
+        Gradient with respect to `y`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the shapes differ or `sigma` is not positive.
+
+    See Also
+    --------
+    gaussian_log_density : The function.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> gaussian_log_density_backward([1.0], [[0.0]], [[3.0]])
+    array([[3.]])
+    """
+    dy, y, x = reals("dy", dy, "y", y, "x", x)
+    y, x = _compared(y, x)
+    shaped("dy", dy, (len(y),))
+    sigma = number("sigma", sigma, 0, open_low=True)
+    return dy[:, None] * (x - y) * y.dtype.type(1 / sigma**2)
+
+
+@kernel(sums=True)
+def _gaussian_log_density(y, x, factor, constant, out):
+    for n in prange(out.size):
+        a, b, total = y[n], x[n], out.dtype.type(0)
+        for d in range(a.size):
+            total += (b[d] - a[d]) * (b[d] - a[d])
+        out[n] = -factor * total - constant
+
+
+def linear_gaussian_log_likelihood(x: ArrayLike, w: ArrayLike, b: ArrayLike, sigma: float) -> NDArray:
+    r"""Return the exact :math:`\log p(x)` of a linear decoder: x has the covariance :math:`W W^\top + \sigma^2 I`.
+
+    Parameters
+    ----------
+    x : array_like of float32 or float64, shape (N, D)
+        Examples.
+    w : array_like, shape (D, K)
+        The decoder: the mean of x is W z + b for a standard normal code z.
+    b : array_like, shape (D,)
+        Its bias.
+    sigma : float
+        Standard deviation around the mean, above 0.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        Logarithms of densities.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the shapes do not fit or `sigma` is not positive.
+
+    See Also
+    --------
+    gaussian_log_density : For a given code.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> linear_gaussian_log_likelihood([[0.0]], [[1.0]], [0.0], 1.0).round(4)
+    array([-1.2655])
+    """
+    x, w, b = reals("x", x, "w", w, "b", b)
+    real("x", x, 2)
+    shaped("w", w, (x.shape[1], None))
+    shaped("b", b, (x.shape[1],))
+    sigma = number("sigma", sigma, 0, open_low=True)
+    root = np.linalg.cholesky(w @ w.T + np.eye(len(w), dtype=x.dtype) * x.dtype.type(sigma**2))
+    white = np.linalg.solve(root, (x - b).T)
+    constant = np.log(np.diag(root)).sum() + x.dtype.type(len(w) / 2 * math.log(2 * math.pi))
+    return -(white * white).sum(axis=0) / 2 - constant
+
+
+def linear_path(a: ArrayLike, b: ArrayLike, steps: int) -> NDArray:
+    r"""Return codes on the straight line from a to b: :math:`(1 - t) a + t b`.
+
+    Parameters
+    ----------
+    a : array_like of float32 or float64, shape (K,)
+        First code.
+    b : array_like, shape (K,)
+        Last code.
+    steps : int
+        Codes on the path, both ends included, at least 2.
+
+    Returns
+    -------
+    ndarray, shape (steps, K)
+        The codes.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real, or `steps` not an integer.
+    ValueError
+        If the shapes differ or `steps` is below 2.
+
+    See Also
+    --------
+    spherical_path : At the distance from zero that a normal draw has.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> linear_path([1.0, 0.0], [0.0, 1.0], 3)
+    array([[1. , 0. ],
+           [0.5, 0.5],
+           [0. , 1. ]])
+    """
+    a, b, t = _ends(a, b, steps)
+    return (1 - t) * a + t * b
+
+
+def spherical_path(a: ArrayLike, b: ArrayLike, steps: int) -> NDArray:
+    r"""Return codes on the arc from a to b: :math:`(\sin((1 - t)\varphi)\, a + \sin(t\varphi)\, b) / \sin\varphi`.
+
+    Parameters
+    ----------
+    a : array_like of float32 or float64, shape (K,)
+        First code, not zero.
+    b : array_like, shape (K,)
+        Last code, not zero and not opposite to the first.
+    steps : int
+        Codes on the path, both ends included, at least 2.
+
+    Returns
+    -------
+    ndarray, shape (steps, K)
+        The codes; for ends of one length all have that length.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real, or `steps` not an integer.
+    ValueError
+        If the shapes differ, `steps` is below 2, a code is zero, or the ends are opposite.
+
+    See Also
+    --------
+    linear_path : The straight line.
+
+    References
+    ----------
+    scipy.spatial.transform.Slerp, which is the same in four dimensions.
+
+    Examples
+    --------
+    >>> spherical_path([1.0, 0.0], [0.0, 1.0], 3).round(4)
+    array([[1.    , 0.    ],
+           [0.7071, 0.7071],
+           [0.    , 1.    ]])
+    """
+    a, b, t = _ends(a, b, steps)
+    lengths = np.linalg.norm(a), np.linalg.norm(b)
+    if min(lengths) == 0:
+        raise ValueError("a, b: expected codes other than zero")
+    one, other = a / lengths[0], b / lengths[1]
+    angle = 2 * np.arctan2(np.linalg.norm(one - other), np.linalg.norm(one + other))
+    if np.sin(angle) < 8 * np.finfo(a.dtype).eps:
+        if angle > 1:
+            raise ValueError("a, b: expected codes that are not opposite")
+        return (1 - t) * a + t * b
+    return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+
+
+def vae_parameters(
+    rng: np.random.Generator, size: int, hidden: int = 64, latent: int = 2, dtype: DTypeLike = np.float32
+) -> VAEParameters:
+    r"""Draw the parameters of a variational autoencoder: variance :math:`2 / (\text{in} + \text{out})`, biases zero.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws the weights.
+    size : int
+        Entries of an example.
+    hidden : int
+        Units of the hidden layers.
+    latent : int
+        Entries of a code.
+    dtype : numpy dtype
+        Type of the parameters, float32 or float64.
+
+    Returns
+    -------
+    VAEParameters
+        The parameters.
+
+    Raises
+    ------
+    TypeError
+        If a number is not an integer.
+    ValueError
+        If a number is below 1.
+
+    See Also
+    --------
+    vae_elbo : What they are trained by.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> [p.shape for p in vae_parameters(np.random.default_rng(0), 64, 32, 2)[::2]]
+    [(32, 64), (2, 32), (2, 32), (32, 2), (64, 32)]
+    """
+    size, hidden, latent = integer("size", size, 1), integer("hidden", hidden, 1), integer("latent", latent, 1)
+    drawn: list[NDArray] = []
+    for shape in ((hidden, size), (latent, hidden), (latent, hidden), (hidden, latent), (size, hidden)):
+        drawn += [rng.normal(0, np.sqrt(2 / sum(shape)), shape).astype(dtype), np.zeros(shape[0], dtype)]
+    return VAEParameters(*drawn)
+
+
+def vae_encode(params: VAEParameters, x: ArrayLike) -> VAECode:
+    """Return the mean and the log-variance of the code of each example.
+
+    Parameters
+    ----------
+    params : VAEParameters
+        From `vae_parameters`, or traced.
+    x : array_like, shape (N, D)
+        Examples.
+
+    Returns
+    -------
+    VAECode
+        `mean` and `logvar`, both (N, K).
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the examples do not fit the parameters.
+
+    See Also
+    --------
+    vae_decode : The way back.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> params = vae_parameters(np.random.default_rng(0), 64)
+    >>> vae_encode(params, np.zeros((5, 64), np.float32)).mean.shape
+    (5, 2)
+    """
+    h = tanh(dense(x, params.w1, params.b1))
+    return VAECode(dense(h, params.w_mean, params.b_mean), dense(h, params.w_logvar, params.b_logvar))
+
+
+def vae_decode(params: VAEParameters, z: ArrayLike) -> NDArray:
+    """Return the mean of the examples that belong to codes.
+
+    Parameters
+    ----------
+    params : VAEParameters
+        From `vae_parameters`, or traced.
+    z : array_like, shape (N, K)
+        Codes.
+
+    Returns
+    -------
+    ndarray, shape (N, D)
+        Means.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the codes do not fit the parameters.
+
+    See Also
+    --------
+    vae_encode : The way there.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> params = vae_parameters(np.random.default_rng(0), 64)
+    >>> vae_decode(params, np.zeros((5, 2), np.float32)).shape
+    (5, 64)
+    """
+    return dense(tanh(dense(z, params.w2, params.b2)), params.w3, params.b3)
+
+
+def vae_elbo(params: VAEParameters, x: ArrayLike, noise: ArrayLike, sigma: float = 1.0) -> NDArray:
+    r"""Return the evidence lower bound by examples, with one draw: :math:`\log p(x \mid z) - D(q(z \mid x) \| p(z))`.
+
+    Parameters
+    ----------
+    params : VAEParameters
+        From `vae_parameters`, or traced.
+    x : array_like, shape (N, D)
+        Examples.
+    noise : array_like, shape (N, K)
+        Draws from the standard normal distribution.
+    sigma : float
+        Standard deviation of the examples around the decoder's mean.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        In expectation over the noise a lower bound of log p(x).
+
+    Raises
+    ------
+    TypeError
+        If an argument is not real.
+    ValueError
+        If the shapes do not fit.
+
+    See Also
+    --------
+    gaussian_kl : The second term.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-encoding variational Bayes".
+
+    Examples
+    --------
+    >>> params = vae_parameters(np.random.default_rng(0), 64)
+    >>> vae_elbo(params, np.zeros((5, 64), np.float32), np.zeros((5, 2), np.float32)).shape
+    (5,)
+    """
+    mean, logvar = vae_encode(params, x)
+    y = vae_decode(params, reparameterize(mean, logvar, noise))
+    return gaussian_log_density(y, x, sigma) - gaussian_kl(mean, logvar)
+
+
+def _constant(size, sigma):
+    return size / 2 * math.log(2 * math.pi * sigma**2)
+
+
+def _drawn(mean, logvar, noise):
+    mean, logvar, noise = reals("mean", mean, "logvar", logvar, "noise", noise)
+    same_shape("logvar", logvar, "mean", mean)
+    same_shape("noise", noise, "mean", mean)
+    return mean, logvar, noise
+
+
+def _code(mean, logvar):
+    mean, logvar = reals("mean", mean, "logvar", logvar)
+    real("mean", mean, 2)
+    same_shape("logvar", logvar, "mean", mean)
+    return mean, logvar
+
+
+def _compared(y, x):
+    y, x = reals("y", y, "x", x)
+    real("y", y, 2)
+    same_shape("x", x, "y", y)
+    return y, x
+
+
+def _ends(a, b, steps):
+    a, b = reals("a", a, "b", b)
+    real("a", a, 1)
+    same_shape("b", b, "a", a)
+    return a, b, np.linspace(0, 1, integer("steps", steps, 2), dtype=a.dtype)[:, None]
