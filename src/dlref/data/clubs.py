@@ -34,7 +34,7 @@ def karate_club() -> KarateClub:
 
     See Also
     --------
-    gcn_layer : Guesses the sides from two of them.
+    dlref.layers.gcn_layer : Guesses the sides from two of them.
 
     References
     ----------

@@ -334,7 +334,7 @@ def tied_embedding_logits(table: ArrayLike, w: ArrayLike, /, ids: ArrayLike) -> 
 
     See Also
     --------
-    cross_entropy : What such scores are trained with.
+    dlref.losses.cross_entropy : What such scores are trained with.
 
     References
     ----------
@@ -429,7 +429,7 @@ def siamese_distance(first: ArrayLike, second: ArrayLike, w: ArrayLike, /) -> ND
 
     See Also
     --------
-    contrastive_loss : What such branches are trained with.
+    dlref.losses.contrastive_loss : What such branches are trained with.
 
     References
     ----------
