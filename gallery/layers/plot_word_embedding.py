@@ -135,16 +135,18 @@ for i, j in enumerate(closest):
     ax.plot(*plane[[i, j]].T, "C1-", linewidth=1, alpha=0.6)
 ax.plot(*plane.T, "C0o", markersize=4)
 for word, (a, b) in zip(shown, plane, strict=True):
-    below = word in ("less", "break", "list", "keys")
+    # Where points are close the label stands beside its point, not above it.
+    side = {"less": -1, "greater": 1, "break": -1, "continue": -1, "loop": 1, "keys": -1, "list": 1}.get(word, 0)
     ax.annotate(
         word,
         (a, b),
-        xytext=(0, -4 if below else 4),
+        xytext=(6 * side, 0 if side else 4),
         textcoords="offset points",
-        ha="center",
-        va="top" if below else "bottom",
+        ha=("right", "center", "left")[side + 1],
+        va="center" if side else "bottom",
         fontsize="small",
     )
+ax.margins(0.1)
 ax.set(xticks=[], yticks=[], title=f"{kept:.0%} of the variance")
 
 # %%
