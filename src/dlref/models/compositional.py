@@ -355,30 +355,32 @@ def unitary_vectors(rng: np.random.Generator, n: int, size: int) -> NDArray:
     return np.fft.irfft(spectrum, size, axis=1)
 
 
-@kernel(sums=True)
+@kernel
 def _circular(x, y, out):
     for n in prange(x.shape[0]):
         a, b, z = x[n], y[n], out[n]
-        for k in range(z.size):
-            total = z.dtype.type(0)
-            for j in range(k + 1):
-                total += a[j] * b[k - j]
-            for j in range(k + 1, z.size):
-                total += a[j] * b[k - j + z.size]
-            z[k] = total
+        z[:] = 0
+        for j in range(z.size):
+            # y turned by j places, times x_j
+            weight, begin, end, rest = a[j], z[:j], b[z.size - j :], z[j:]
+            for k in range(begin.size):
+                begin[k] += weight * end[k]
+            for k in range(rest.size):
+                rest[k] += weight * b[k]
 
 
-@kernel(sums=True)
+@kernel
 def _correlated(z, x, out):
     for n in prange(x.shape[0]):
         c, a, y = z[n], x[n], out[n]
-        for k in range(y.size):
-            total = y.dtype.type(0)
-            for j in range(y.size - k):
-                total += a[j] * c[k + j]
-            for j in range(y.size - k, y.size):
-                total += a[j] * c[k + j - y.size]
-            y[k] = total
+        y[:] = 0
+        for j in range(y.size):
+            # z turned back by j places, times x_j
+            weight, begin, end, rest = a[j], y[: y.size - j], c[j:], y[y.size - j :]
+            for k in range(begin.size):
+                begin[k] += weight * end[k]
+            for k in range(rest.size):
+                rest[k] += weight * c[k]
 
 
 # --- a language -------------------------------------------------------------------------------------------------------

@@ -360,8 +360,11 @@ def _padded_shortcut_backward(dy, stride, out):
             for i in range(out.shape[2]):
                 row = out[n, c, i]
                 for j in range(row.size):
-                    kept = i % stride == 0 and j % stride == 0
-                    row[j] = dy[n, c, i // stride, j // stride] if kept else 0
+                    row[j] = 0
+                if i % stride == 0:
+                    kept = dy[n, c, i // stride]
+                    for j in range(kept.size):
+                        row[stride * j] = kept[j]
 
 
 # --- the network ------------------------------------------------------------------------------------------------------
