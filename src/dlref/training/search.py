@@ -1,417 +1,333 @@
-"""The search for hyperparameters: grids, random draws and successive halving, judged by cross-validation."""
+"""Search over a table of choices: at random, by aging evolution, and by a mixture whose weights are learned."""
 
-import itertools
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import integer, number, real
+from dlref._arrays import integer, public, real, reals, shaped
 from dlref._compile import kernel
-from dlref._math import exp, log
-from dlref.training.loop import shuffled
+from dlref._math import tanh
 
 __all__ = [
-    "Fold",
+    "MixedOperationGradients",
     "Search",
-    "Trial",
-    "cross_validate",
-    "grid",
-    "k_folds",
-    "log_uniform",
-    "random_candidates",
-    "search",
-    "successive_halving",
+    "expected_best",
+    "mixed_operation",
+    "mixed_operation_backward",
+    "random_search",
+    "regularized_evolution",
 ]
 
-
-class Fold(NamedTuple):
-    """Numbers of the examples to train on and to validate on."""
-
-    train: NDArray
-    validation: NDArray
-
-
-class Trial(NamedTuple):
-    """A candidate, its mean score, and the resource that was spent on each of its trainings (None: all)."""
-
-    candidate: Any
-    score: float
-    resource: int | None
+OPERATIONS = 4
 
 
 class Search(NamedTuple):
-    """The best candidate and its score, and all trials in the order in which they were made."""
+    """The architectures that a search evaluated, in order, and their scores."""
 
-    best: Any
-    score: float
-    trials: list[Trial]
-
-
-def grid(space: Mapping[str, Sequence]) -> list[dict]:
-    r"""Return every combination of values: :math:`\prod_j n_j` candidates, the last name changing fastest.
-
-    Parameters
-    ----------
-    space : mapping from str to sequence
-        The values of each hyperparameter.
-
-    Returns
-    -------
-    list of dict
-        One candidate for each combination; names keep their order.
-
-    Raises
-    ------
-    ValueError
-        If a hyperparameter has no values.
-
-    See Also
-    --------
-    random_candidates : Independent draws instead.
-    search : Tries them.
-
-    References
-    ----------
-    Bergstra & Bengio (2012), "Random search for hyper-parameter optimization".
-
-    Examples
-    --------
-    >>> grid({"lr": [0.1, 0.01], "width": [8, 16]})
-    [{'lr': 0.1, 'width': 8}, {'lr': 0.1, 'width': 16}, {'lr': 0.01, 'width': 8}, {'lr': 0.01, 'width': 16}]
-    """
-    for name, values in space.items():
-        if not len(values):
-            raise ValueError(f"space: expected values for {name!r}, got none")
-    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+    architectures: NDArray
+    scores: NDArray
 
 
-def log_uniform(u: ArrayLike, low: float, high: float) -> NDArray:
-    r"""Return numbers whose logarithm is uniform: :math:`a\, (b/a)^u` for uniform u.
+class MixedOperationGradients(NamedTuple):
+    """Gradients with respect to the input and to the scores of the operations."""
 
-    Every factor of ten between the bounds is equally likely, which is what a learning rate wants.
+    x: NDArray
+    logits: NDArray
+
+
+@public
+def random_search(
+    evaluate: Callable[[tuple[int, ...]], float], space: Sequence[int], budget: int, rng: np.random.Generator
+) -> Search:
+    """Evaluate architectures drawn uniformly, none of them twice.
 
     Parameters
     ----------
-    u : array_like of float32 or float64, any shape
-        Uniform numbers from 0 to 1: the result is the quantile at u.
-    low, high : float
-        Bounds a and b, positive.
+    evaluate : callable
+        Takes an architecture, a tuple of one choice for each position, and returns its score, the higher the better.
+    space : sequence of int
+        The number of choices at each position, numbered from 0.
+    budget : int
+        How many to evaluate, at most all.
+    rng : numpy.random.Generator
+        Draws the order.
 
     Returns
     -------
-    ndarray, same shape
-        Numbers between the bounds, which are never left by rounding.
+    Search
+        Architectures of shape (budget, positions), and their scores.
 
     Raises
     ------
     TypeError
-        If `u` is neither real nor integer, or a bound is not a number.
+        If a number is not an integer.
     ValueError
-        If an entry of `u` is outside 0 to 1, or not 0 < low <= high.
+        If the space is smaller than the budget.
 
     See Also
     --------
-    random_candidates : Draws them.
+    expected_best : How good it is, exactly, where all scores are known.
 
     References
     ----------
-    Bergstra & Bengio (2012), "Random search for hyper-parameter optimization".
+    Li & Talwalkar (2019), "Random Search and Reproducibility for Neural Architecture Search", UAI.
 
     Examples
     --------
-    >>> log_uniform([0.0, 0.25, 0.5, 1.0], low=1e-4, high=1.0)
-    array([1.e-04, 1.e-03, 1.e-02, 1.e+00])
+    >>> random_search(sum, [3, 3], 3, np.random.default_rng(0)).scores
+    array([3., 2., 3.])
     """
-    u = real("u", u)
-    if ((u < 0) | (u > 1)).any():
-        raise ValueError("u: expected numbers from 0 to 1")
-    low = number("low", low, 0, open_low=True)
-    high = number("high", high, low)
-    out = np.empty_like(u)
-    _quantile(u.reshape(-1), low, high, out.reshape(-1))
+    sizes = _sizes(space)
+    total = int(np.prod(sizes))
+    budget = integer("budget", budget, 0, total)
+    chosen = np.stack(np.unravel_index(rng.choice(total, budget, replace=False), sizes), axis=1)
+    return Search(chosen, np.array([float(evaluate(tuple(row))) for row in chosen.tolist()]))
+
+
+@public
+def regularized_evolution(
+    evaluate: Callable[[tuple[int, ...]], float],
+    space: Sequence[int],
+    budget: int,
+    rng: np.random.Generator,
+    population: int = 10,
+    sample: int = 3,
+) -> Search:
+    """Evaluate architectures by aging evolution: mutate the best of a sample, and let the oldest die.
+
+    Parameters
+    ----------
+    evaluate : callable
+        As for `random_search`. An architecture may be evaluated again.
+    space : sequence of int
+        The number of choices at each position, at least 2.
+    budget : int
+        How many to evaluate, at least `population`.
+    rng : numpy.random.Generator
+        Draws the first population, the samples, and the one position that a child changes.
+    population : int
+        How many are alive.
+    sample : int
+        Of how many, drawn with replacement, the best one has a child.
+
+    Returns
+    -------
+    Search
+        Architectures of shape (budget, positions), and their scores, in the order of their birth.
+
+    Raises
+    ------
+    TypeError
+        If a number is not an integer.
+    ValueError
+        If a number is too small.
+
+    See Also
+    --------
+    random_search : The baseline.
+
+    References
+    ----------
+    Real et al. (2019), "Regularized Evolution for Image Classifier Architecture Search", AAAI.
+
+    Examples
+    --------
+    >>> run = regularized_evolution(sum, [5] * 4, 60, np.random.default_rng(0))
+    >>> print(run.scores[:10].max(), run.scores.max())
+    12.0 15.0
+    """
+    sizes = _sizes(space, 2)
+    population, sample = integer("population", population, 1), integer("sample", sample, 1)
+    budget = integer("budget", budget, population)
+    born = np.empty((budget, len(sizes)), np.int64)
+    scores = np.empty(budget)
+    for step in range(budget):
+        if step < population:
+            born[step] = rng.integers(sizes)
+        else:
+            alive = rng.integers(step - population, step, sample)
+            born[step] = born[alive[np.argmax(scores[alive])]]
+            place = rng.integers(len(sizes))
+            # Any other choice, each equally likely.
+            born[step, place] = (born[step, place] + rng.integers(1, sizes[place])) % sizes[place]
+        scores[step] = evaluate(tuple(born[step].tolist()))
+    return Search(born, scores)
+
+
+@public
+def expected_best(scores: ArrayLike) -> NDArray:
+    r"""Return the expected best score of 1, 2, ..., n draws from a table, without replacement.
+
+    With the scores sorted from low to high, it is
+    :math:`\sum_i s_{(i)} \binom{i - 1}{m - 1} / \binom{n}{m}` for m draws.
+
+    Parameters
+    ----------
+    scores : array_like of float32 or float64, shape (n,)
+        The scores of all architectures.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        From the mean to the maximum: what random search reaches on average.
+
+    Raises
+    ------
+    TypeError
+        If the scores are neither real nor integer.
+    ValueError
+        If they are not in a row.
+
+    See Also
+    --------
+    random_search : One run.
+
+    References
+    ----------
+    Li & Talwalkar (2019), "Random Search and Reproducibility for Neural Architecture Search", UAI.
+
+    Examples
+    --------
+    >>> expected_best([1.0, 2.0, 6.0])
+    array([3.        , 4.66666667, 6.        ])
+    """
+    scores = real("scores", scores, 1)
+    out = np.empty_like(scores)
+    _expect(np.sort(scores), out)
     return out
 
 
+@public
+def mixed_operation(x: ArrayLike, logits: ArrayLike, /) -> NDArray:
+    r"""Return a mixture of four operations: :math:`\sum_o \operatorname{softmax}(\alpha)_o\, o(x)`.
+
+    The operations are zero, the identity, ReLU and tanh.
+
+    Parameters
+    ----------
+    x : array_like of float32 or float64, any shape
+        Pre-activations.
+    logits : array_like, shape (4,)
+        The scores :math:`\alpha` of the operations, in this order.
+
+    Returns
+    -------
+    ndarray
+        The mixture, of the shape of `x`.
+
+    Raises
+    ------
+    TypeError
+        If an array is neither real nor integer.
+    ValueError
+        If there are not four scores.
+
+    See Also
+    --------
+    random_search : Chooses one operation at a time.
+
+    References
+    ----------
+    Liu, Simonyan & Yang (2019), "DARTS: Differentiable Architecture Search", ICLR.
+
+    Examples
+    --------
+    >>> mixed_operation([-1.0, 1.0], [0.0, 0.0, 0.0, 0.0]).round(4)
+    array([-0.4404,  0.6904])
+    """
+    x, logits = reals("x", x, "logits", logits)
+    shaped("logits", logits, (OPERATIONS,))
+    out = np.empty_like(x)
+    _mix(x.reshape(-1), _shares(logits), out.reshape(-1))
+    return out
+
+
+@public
+def mixed_operation_backward(dy: ArrayLike, x: ArrayLike, logits: ArrayLike, /) -> MixedOperationGradients:
+    r"""Return the gradients with respect to the input and to the scores.
+
+    They are :math:`\bar x = \bar y \sum_o p_o o'(x)` and :math:`\bar\alpha_o = p_o (g_o - \sum_u p_u g_u)` with the
+    softmax p of the scores and :math:`g_o = \sum_i \bar y_i\, o(x_i)`.
+
+    Parameters
+    ----------
+    dy : array_like, shape of the result
+        Gradient with respect to the mixture.
+    x, logits : array_like
+        As in the forward pass.
+
+    Returns
+    -------
+    MixedOperationGradients
+        `x` and `logits`; the latter sum to zero. At 0 the slope of ReLU is taken as 0.
+
+    Raises
+    ------
+    TypeError
+        If an array is neither real nor integer.
+    ValueError
+        If the shapes do not fit.
+
+    See Also
+    --------
+    mixed_operation : The forward pass.
+
+    References
+    ----------
+    Liu, Simonyan & Yang (2019), "DARTS: Differentiable Architecture Search", ICLR.
+
+    Examples
+    --------
+    >>> gradient = mixed_operation_backward([1.0], [2.0], [0.0, 0.0, 0.0, 0.0])
+    >>> gradient.x.round(4), gradient.logits.round(4)
+    (array([0.5177]), array([-0.3103,  0.1897,  0.1897, -0.0692]))
+    """
+    dy, x, logits = reals("dy", dy, "x", x, "logits", logits)
+    shaped("logits", logits, (OPERATIONS,))
+    shaped("dy", dy, x.shape)
+    p, dx, pull = _shares(logits), np.empty_like(x), np.zeros(OPERATIONS)
+    _mix_backward(dy.reshape(-1), x.reshape(-1), p, dx.reshape(-1), pull)
+    return MixedOperationGradients(dx, (p * (pull - p @ pull)).astype(x.dtype))
+
+
+def _sizes(space, least=1):
+    return tuple(integer("space", size, least) for size in space)
+
+
+def _shares(logits):
+    p = np.exp(logits - logits.max())
+    return p / p.sum()
+
+
+@kernel(sums=True)
+def _expect(scores, out):
+    n = scores.size
+    for m in range(1, n + 1):
+        # The largest is the best with probability m / n; each step down multiplies by how likely it moves there.
+        chance, total = m / n, 0.0
+        for i in range(n, m - 1, -1):
+            total += chance * scores[i - 1]
+            if i > m:
+                chance *= (i - m) / (i - 1)
+        out[m - 1] = total
+
+
 @kernel
-def _quantile(u, low, high, out):
-    start, width = log(low), log(high) - log(low)
-    for i in range(out.size):
-        # the ends are met exactly
-        out[i] = min(max(exp(start + width * u[i]), low), high)
+def _mix(x, p, out):
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        positive = x[i] if x[i] > zero else zero
+        out[i] = p[1] * x[i] + p[2] * positive + p[3] * tanh(x[i])
 
 
-def random_candidates(space: Mapping[str, Any], n: int, rng: np.random.Generator) -> list[dict]:
-    r"""Return candidates whose hyperparameters are drawn independently.
-
-    Parameters
-    ----------
-    space : mapping from str to sequence or callable
-        For each hyperparameter the values to choose from, all equally likely, or a function of a uniform number that
-        returns a value, such as ``lambda u: log_uniform(u, 1e-4, 1.0)``.
-    n : int
-        How many candidates.
-    rng : numpy.random.Generator
-        Draws one uniform number for each hyperparameter of each candidate.
-
-    Returns
-    -------
-    list of dict
-        ``n`` candidates. More candidates begin with the same ones.
-
-    Raises
-    ------
-    TypeError
-        If `n` is not an integer.
-    ValueError
-        If `n` is negative.
-
-    See Also
-    --------
-    grid : Every combination.
-    log_uniform : For rates and strengths.
-
-    References
-    ----------
-    Bergstra & Bengio (2012), "Random search for hyper-parameter optimization".
-
-    Examples
-    --------
-    >>> space = {"lr": lambda u: float(log_uniform(u, 1e-3, 1.0)), "width": [8, 16, 32]}
-    >>> for candidate in random_candidates(space, 3, np.random.default_rng(0)):
-    ...     print(round(candidate["lr"], 4), candidate["width"])
-    0.0814 8
-    0.0013 8
-    0.2753 32
-    """
-    uniforms = rng.random((integer("n", n, 0), len(space)))
-    return [{name: _chosen(kind, u) for (name, kind), u in zip(space.items(), row, strict=True)} for row in uniforms]
-
-
-def _chosen(kind, u):
-    return kind(float(u)) if callable(kind) else kind[int(u * len(kind))]
-
-
-def k_folds(n: int, k: int, rng: np.random.Generator | None = None) -> list[Fold]:
-    r"""Return the k splits of cross-validation: each example validates once and trains :math:`k - 1` times.
-
-    Parameters
-    ----------
-    n : int
-        Number of examples.
-    k : int
-        Number of folds, at least 2 and at most n.
-    rng : numpy.random.Generator or None
-        Draws the order of the examples; None keeps it, which is wrong for data that is sorted.
-
-    Returns
-    -------
-    list of Fold
-        ``train`` and ``validation``, sorted. The first ``n % k`` validation sets have one example more.
-
-    Raises
-    ------
-    TypeError
-        If a number is not an integer.
-    ValueError
-        If `k` is not between 2 and `n`.
-
-    See Also
-    --------
-    cross_validate : The mean score over them.
-
-    References
-    ----------
-    Goodfellow, Bengio & Courville (2016), "Deep learning", algorithm 5.1.
-
-    Examples
-    --------
-    >>> for fold in k_folds(5, 2):
-    ...     print(fold.train, fold.validation)
-    [3 4] [0 1 2]
-    [0 1 2] [3 4]
-    """
-    n = integer("n", n, 2)
-    k = integer("k", k, 2, n)
-    order = np.arange(n) if rng is None else shuffled(n, rng)
-    fold = np.empty(n, np.int64)
-    _assign(order, k, fold)
-    return [Fold(np.flatnonzero(fold != j), np.flatnonzero(fold == j)) for j in range(k)]
-
-
-@kernel
-def _assign(order, k, fold):
-    size, extra = order.size // k, order.size % k
-    start = 0
-    for j in range(k):
-        stop = start + size + (1 if j < extra else 0)
-        for i in range(start, stop):
-            fold[order[i]] = j
-        start = stop
-
-
-def cross_validate(score: Callable, candidate: Any, folds: Sequence[Fold], resource: int | None = None) -> float:
-    r"""Return the mean score of a candidate over the folds, each of them weighing the same.
-
-    Parameters
-    ----------
-    score : callable
-        Called as ``score(candidate, train, validation)``, or with ``resource`` as a fourth argument if there is one:
-        trains on the examples with the numbers ``train`` and returns a number for ``validation``, larger is better.
-    candidate
-        What is handed to `score`.
-    folds : sequence of Fold
-        From `k_folds`, or any pairs of index arrays.
-    resource : int, optional
-        How much may be spent on each training: epochs, examples, trees.
-
-    Returns
-    -------
-    float
-        The mean.
-
-    Raises
-    ------
-    ValueError
-        If there are no folds.
-
-    See Also
-    --------
-    search : Over many candidates.
-
-    References
-    ----------
-    Goodfellow, Bengio & Courville (2016), "Deep learning", algorithm 5.1.
-
-    Examples
-    --------
-    How well the mean of the training examples predicts, shrunk by a factor.
-
-    >>> x = np.array([3.0, 4.0, 5.0, 4.0])
-    >>> def score(factor, train, validation):
-    ...     return -np.mean((factor * x[train].mean() - x[validation]) ** 2)
-    >>> cross_validate(score, 1.0, k_folds(4, 2)), cross_validate(score, 0.5, k_folds(4, 2))
-    (-1.25, -4.8125)
-    """
-    if not len(folds):
-        raise ValueError("folds: expected at least one, got none")
-    extra = () if resource is None else (resource,)
-    return float(np.mean([float(score(candidate, train, validation, *extra)) for train, validation in folds]))
-
-
-def search(score: Callable, candidates: Sequence, folds: Sequence[Fold]) -> Search:
-    r"""Return the candidate with the best mean score over the folds; of equal ones the first.
-
-    Parameters
-    ----------
-    score : callable
-        As for `cross_validate`: larger is better.
-    candidates : sequence
-        From `grid`, `random_candidates` or by hand.
-    folds : sequence of Fold
-        Where to validate.
-
-    Returns
-    -------
-    Search
-        ``best``, its ``score`` and all ``trials``. A score of NaN never wins. The score of the winner is optimistic, as
-        it was selected: report another one, on data that no trial has seen.
-
-    Raises
-    ------
-    ValueError
-        If there are no candidates or no folds, or every score is NaN.
-
-    See Also
-    --------
-    successive_halving : The same for less.
-
-    References
-    ----------
-    Bergstra & Bengio (2012), "Random search for hyper-parameter optimization".
-
-    Examples
-    --------
-    >>> x = np.array([3.0, 4.0, 5.0, 4.0])
-    >>> def score(candidate, train, validation):
-    ...     return -np.mean((candidate["factor"] * x[train].mean() - x[validation]) ** 2)
-    >>> search(score, grid({"factor": [0.5, 1.0, 2.0]}), k_folds(4, 2)).best
-    {'factor': 1.0}
-    """
-    trials = [Trial(candidate, cross_validate(score, candidate, folds), None) for candidate in candidates]
-    best = _best(trials, 1)[0]
-    return Search(best.candidate, best.score, trials)
-
-
-def _best(trials, count):
-    """Return the best trials, NaN last; of equal ones the first come first."""
-    if all(math.isnan(trial.score) for trial in trials):
-        raise ValueError(f"candidates: expected a score that is a number, got {len(trials)} candidates without one")
-    return sorted(trials, key=lambda trial: -math.inf if math.isnan(trial.score) else trial.score, reverse=True)[:count]
-
-
-def successive_halving(
-    score: Callable, candidates: Sequence, folds: Sequence[Fold], min_resource: int, factor: int = 3
-) -> Search:
-    r"""Return the winner of a tournament: all candidates get a little, the best of them more, until few are left.
-
-    Round i spends :math:`r_i = r_0 \eta^i` on each training and keeps the best :math:`\lceil n_i / \eta \rceil` of its
-    :math:`n_i` candidates, so that every round costs about the same. It ends with the round that has at most
-    :math:`\eta` candidates.
-
-    Parameters
-    ----------
-    score : callable
-        Called as ``score(candidate, train, validation, resource)``; larger is better.
-    candidates : sequence
-        From `grid`, `random_candidates` or by hand.
-    folds : sequence of Fold
-        Where to validate.
-    min_resource : int
-        What each training of the first round may spend.
-    factor : int
-        The reduction :math:`\eta`, at least 2.
-
-    Returns
-    -------
-    Search
-        ``best``, the winner of the last round, with its ``score`` there, and the ``trials`` of all rounds.
-
-    Raises
-    ------
-    TypeError
-        If a number is not an integer.
-    ValueError
-        If there are no candidates or no folds, every score of a round is NaN, or a number is outside its range.
-
-    See Also
-    --------
-    search : All candidates at full cost.
-
-    References
-    ----------
-    Jamieson & Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization".
-
-    Examples
-    --------
-    Nine candidates that need time to show what they are worth: rounds of 9, 3 with resources of 1 and 3.
-
-    >>> def score(candidate, train, validation, resource):
-    ...     return candidate * (1 - 0.5**resource)
-    >>> result = successive_halving(score, range(9), [Fold([0], [1])], min_resource=1)
-    >>> result.best, [(trial.candidate, trial.resource) for trial in result.trials[9:]]
-    (8, [(8, 3), (7, 3), (6, 3)])
-    """
-    resource, factor = integer("min_resource", min_resource, 1), integer("factor", factor, 2)
-    trials: list[Trial] = []
-    alive = list(candidates)
-    while True:
-        made = [Trial(candidate, cross_validate(score, candidate, folds, resource), resource) for candidate in alive]
-        trials += made
-        if len(alive) <= factor:
-            best = _best(made, 1)[0]
-            return Search(best.candidate, best.score, trials)
-        alive = [trial.candidate for trial in _best(made, -(-len(alive) // factor))]
-        resource *= factor
+@kernel(sums=True)
+def _mix_backward(dy, x, p, dx, pull):
+    for i in range(x.size):
+        bent = tanh(x[i])
+        open_ = x[i] > 0
+        dx[i] = dy[i] * (p[1] + p[2] * open_ + p[3] * (1 - bent * bent))
+        pull[1] += dy[i] * x[i]
+        pull[2] += dy[i] * x[i] * open_
+        pull[3] += dy[i] * bent

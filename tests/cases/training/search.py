@@ -1,296 +1,163 @@
-"""Searches, against scikit-learn: the same folds, the same winner, the same survivors."""
+"""Searches against enumeration, and the mixed operation against its parts."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
+import torch
 
-from dlref.training import (
-    Fold,
-    cross_validate,
-    grid,
-    k_folds,
-    log_uniform,
-    random_candidates,
-    search,
-    successive_halving,
-)
-from tests.bounds import Relative
+from dlref.training import expected_best, mixed_operation, random_search, regularized_evolution
+from tests.bounds import Normwise
 from tests.cases import Case, Convention, Edge, Proof, Row
 
 nan = np.nan
-LOW, HIGH = 2.0**-14, 8.0  # the same in float32
 
 
-def quantile(u, low, high):
-    import scipy.stats
+def parts(x, logits):
+    """The four operations one by one in longdouble, and their weighted sum."""
+    x, logits = x.astype(np.longdouble), logits.astype(np.longdouble)
+    p = np.exp(logits) / np.exp(logits).sum()
+    return (p[1] * x + p[2] * np.maximum(x, 0) + p[3] * np.tanh(x)).astype(np.float64)
 
-    return scipy.stats.loguniform(low, high).ppf(u)
+
+def expression(x, logits):
+    p = torch.softmax(logits, 0)
+    return p[1] * x + p[2] * torch.relu(x) + p[3] * torch.tanh(x)
+
+
+def enumerated(scores):
+    """The mean of the maximum over every choice of m scores, in fractions."""
+    exact = [Fraction(float(s)) for s in scores]
+    return np.array(
+        [
+            float(sum(max(c) for c in itertools.combinations(exact, m)) / len(list(itertools.combinations(exact, m))))
+            for m in range(1, len(exact) + 1)
+        ]
+    )
 
 
 CASES = [
     Case(
-        log_uniform,
-        lambda rng: (np.concatenate([[0.0, 1.0], rng.random(500)]),),
-        "scipy.stats.loguniform, quantiles",
-        quantile,
-        {"low": LOW, "high": HIGH},
-        bound=Relative(float(np.log(HIGH / LOW))),
-        refuses=[
-            (([0.5], 0.0, 1.0), {}, ValueError, "low: expected a number in"),
-            (([0.5], 1.0, 0.5), {}, ValueError, r"high: expected a number in \[1, inf\], got 0.5"),
-            (([1.5], 1.0, 2.0), {}, ValueError, "u: expected numbers from 0 to 1"),
-        ],
+        mixed_operation,
+        lambda rng: (rng.normal(size=(7, 5)), rng.normal(size=4)),
+        "the four operations in longdouble",
+        parts,
+        gradient=expression,
+        bound=Normwise(length=35),
+        refuses=[(([1.0], [0.0, 1.0]), {}, ValueError, r"logits: expected shape \(4,\), got \(2,\)")],
+    ),
+    Case(
+        expected_best,
+        lambda rng: (rng.normal(size=11),),
+        "every choice, in fractions",
+        enumerated,
+        refuses=[(([[1.0]],), {}, ValueError, "scores: expected 1 dimension, got 2")],
     ),
 ]
 
-# --- the same as scikit-learn -----------------------------------------------------------------------------------------
+SPACE = (2, 3, 4)
+TABLE = {choice: float(k) for k, choice in enumerate(itertools.product(*map(range, SPACE)))}
 
 
-def grid_as_sklearn(dtype):
-    from sklearn.model_selection import ParameterGrid
-
-    spaces = [{"a": [1, 2, 3]}, {"a": [1, 2], "b": ["x"], "c": [0.1, 0.2, 0.3]}, {"b": [0], "a": [1, 2], "d": [3, 4]}]
-    wrong = count = 0
-    for space in spaces:
-        ours, theirs = ([sorted(c.items()) for c in made] for made in (grid(space), ParameterGrid(space)))
-        wrong += sorted(ours) != sorted(theirs) or len(ours) != len({str(c) for c in ours})
-        count += len(ours)
-    return wrong, count
-
-
-def folds_as_sklearn(dtype):
-    """Compare unshuffled folds with KFold; shuffled ones must be a partition of the same sizes."""
-    from sklearn.model_selection import KFold
-
-    wrong = count = 0
-    for n, k in ((5, 2), (7, 3), (10, 5), (10, 10), (23, 4), (100, 7)):
-        theirs = list(KFold(k).split(np.zeros(n)))
-        for (a, b), fold in zip(theirs, k_folds(n, k), strict=True):
-            wrong += not (np.array_equal(a, fold.train) and np.array_equal(b, fold.validation))
-        drawn = k_folds(n, k, np.random.default_rng(n))
-        wrong += [len(f.validation) for f in drawn] != [len(b) for _, b in theirs]
-        wrong += sorted(i for f in drawn for i in f.validation) != list(range(n))
-        wrong += any(sorted([*f.train, *f.validation]) != list(range(n)) for f in drawn)
-        count += 2 * k
-    return wrong, count
+def draws(dtype):
+    """The largest deviation of the mean best of 4,000 random searches from its expectation, in standard errors."""
+    best = np.array(
+        [
+            np.maximum.accumulate(random_search(TABLE.__getitem__, SPACE, 12, np.random.default_rng(seed)).scores)
+            for seed in range(4000)
+        ]
+    )
+    want = expected_best(np.array(list(TABLE.values())))[:12]
+    return float(np.max(np.abs(best.mean(0) - want) / (best.std(0) / np.sqrt(4000)))), 4000
 
 
-def search_as_sklearn(dtype):
-    """Run ridge regression over a grid, with the same folds: the same mean scores and the same winner."""
-    from sklearn.datasets import make_regression
-    from sklearn.linear_model import Ridge
-    from sklearn.model_selection import GridSearchCV, KFold
-
-    x, y = make_regression(40, 12, noise=20.0, random_state=1)
-    space = {"alpha": [0.01, 0.1, 1.0, 10.0, 100.0], "fit_intercept": [True, False]}
-    theirs = GridSearchCV(Ridge(), space, cv=KFold(4), scoring="neg_mean_squared_error").fit(x, y)
-
-    def score(candidate, train, validation):
-        model = Ridge(**candidate).fit(x[train], y[train])
-        return -np.mean((model.predict(x[validation]) - y[validation]) ** 2)
-
-    ours = search(score, grid(space), k_folds(40, 4))
-    results = zip(theirs.cv_results_["params"], theirs.cv_results_["mean_test_score"], strict=True)
-    want = {str(sorted(params.items())): mean for params, mean in results}
-    got = {str(sorted(t.candidate.items())): t.score for t in ours.trials}
-    assert ours.best == theirs.best_params_, (ours.best, theirs.best_params_)
-    errors = [abs(got[key] / want[key] - 1) for key in want]
-    one = cross_validate(score, ours.best, k_folds(40, 4))
-    return max(*errors, abs(one / theirs.best_score_ - 1)), 11
+def repeated(dtype):
+    """How many searches evaluate an architecture twice, or leave the table."""
+    wrong = 0
+    for seed in range(50):
+        run = random_search(TABLE.__getitem__, SPACE, 24, np.random.default_rng(seed))
+        wrong += len(np.unique(run.architectures, axis=0)) != 24
+    return wrong, 50
 
 
-def halving_as_sklearn(dtype):
-    """Compare rounds, survivors and winner with HalvingGridSearchCV, for a score that depends on the resource."""
-    from sklearn.base import BaseEstimator
-    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-    from sklearn.model_selection import HalvingGridSearchCV
-
-    quality = np.random.default_rng(4).permutation(27) / 27
-
-    def value(number, resource):
-        """Early leaders are not the best: scores cross as the resource grows."""
-        return quality[number] * (1 - 0.8**resource) + (1 - quality[number]) * 0.4**resource
-
-    class Slow(BaseEstimator):
-        def __init__(self, number=0, resource=1):
-            self.number, self.resource = number, resource
-
-        def fit(self, x, y=None):
-            return self
-
-        def score(self, x, y=None):
-            return value(self.number, self.resource)
-
-    wrong = count = 0
-    for candidates, factor in itertools.product((27, 10, 9, 4), (2, 3)):
-        rounds = 1
-        while -(-candidates // factor**rounds) > 1:
-            rounds += 1
-        theirs = HalvingGridSearchCV(
-            Slow(), {"number": list(range(candidates))}, factor=factor, resource="resource", min_resources=1,
-            max_resources=factor ** (rounds - 1), cv=2, refit=False,
-        ).fit(np.zeros((8, 1)), np.arange(8) % 2)  # fmt: skip
-        table = theirs.cv_results_
-        wanted = [(p["number"], r) for p, r in zip(table["params"], table["n_resources"], strict=True)]
-        ours = successive_halving(
-            lambda candidate, train, validation, resource: value(candidate, resource),
-            range(candidates),
-            [Fold([0], [1])],
-            1,
-            factor,
-        )
-        got = [(t.candidate, t.resource) for t in ours.trials]
-        wrong += sorted(got) != sorted(wanted)
-        count += len(got)
-    return wrong, count
+def descent(dtype):
+    """How many children of 50 runs differ from every member of the population of their time in other than one place."""
+    wrong = 0
+    for seed in range(50):
+        run = regularized_evolution(TABLE.__getitem__, SPACE, 40, np.random.default_rng(seed), population=6, sample=2)
+        for step in range(6, 40):
+            changed = (run.architectures[step - 6 : step] != run.architectures[step]).sum(1)
+            wrong += 1 not in changed
+        wrong += not np.array_equal(run.scores, [TABLE[tuple(a)] for a in run.architectures.tolist()])
+    return wrong, 50 * 34
 
 
-def uniform_over_decades(dtype):
-    """Kolmogorov's distance of 4,000 draws from the log-uniform distribution, as a share of its 0.999 quantile."""
-    import scipy.stats
-
-    space = {"lr": lambda u: float(log_uniform(u, 1e-4, 1.0)), "width": [8, 16, 32]}
-    drawn = random_candidates(space, 4000, np.random.default_rng(5))
-    test = scipy.stats.kstest([c["lr"] for c in drawn], scipy.stats.loguniform(1e-4, 1.0).cdf)
-    counts = np.array([sum(c["width"] == w for c in drawn) for w in space["width"]])
-    chi = np.sum((counts - 4000 / 3) ** 2 / (4000 / 3))
-    assert random_candidates(space, 10, np.random.default_rng(5)) == drawn[:10]
-    return max(test.statistic * np.sqrt(4000) / 1.95, chi / 13.82), 8000
-
-
-ONCE = {"dtypes": ("float64",)}
 PROOFS = [
-    Proof([grid], "sklearn.model_selection.ParameterGrid", "3 grids, as sets", "count", 0, grid_as_sklearn, **ONCE),
     Proof(
-        [k_folds],
-        "sklearn.model_selection.KFold",
-        "6 pairs of n and k, in order; shuffled: a partition of the same sizes",
+        [random_search],
+        "the exact expectation of the best",
+        "4,000 searches of 12 out of 24",
+        "standard errors",
+        4.5,
+        draws,
+        dtypes=("float64",),
+    ),
+    Proof(
+        [random_search],
+        "every architecture at most once",
+        "50 searches of all 24",
         "count",
         0,
-        folds_as_sklearn,
-        **ONCE,
+        repeated,
+        dtypes=("float64",),
     ),
     Proof(
-        [search, cross_validate],
-        "sklearn.model_selection.GridSearchCV",
-        "ridge regression, 10 candidates, 4 folds: all mean scores and the winner",
-        "relative",
-        1e-12,
-        search_as_sklearn,
-        **ONCE,
-    ),
-    Proof(
-        [successive_halving],
-        "sklearn.model_selection.HalvingGridSearchCV",
-        "8 tournaments of 4 to 27 candidates: survivors of every round",
+        [regularized_evolution],
+        "a child differs from one that is alive in one place",
+        "34 births in each of 50 runs",
         "count",
         0,
-        halving_as_sklearn,
-        **ONCE,
-    ),
-    Proof(
-        [random_candidates],
-        "tests of Kolmogorov and Pearson at 0.001",
-        "4,000 draws: a log-uniform rate, a choice of three",
-        "share",
-        1.0,
-        uniform_over_decades,
-        **ONCE,
+        descent,
+        dtypes=("float64",),
     ),
 ]
-
-# --- edges and conventions --------------------------------------------------------------------------------------------
-
 
 EDGES = [
-    Edge(k_folds, (4, 5), ValueError, "a fold would be empty", input="n = 4, k = 5"),
-    Edge(k_folds, (4, 1), ValueError, "nothing would be left to train on", input="n = 4, k = 1"),
-    Edge(log_uniform, ([0.0, 1.0],), np.array([0.5, 8.0]), "the bounds are met", {"low": 0.5, "high": 8.0}),
-    Edge(log_uniform, ([0.3],), np.array([2.0]), "one point", {"low": 2.0, "high": 2.0}, input="bounds 2 and 2"),
+    Edge(expected_best, ([3.0],), (np.array([3.0]),), "one architecture: nothing to search", output="[3]"),
+    Edge(mixed_operation, ([2.0], [1000.0, 0.0, 0.0, 0.0]), (np.array([0.0]),), "all weight on zero", output="[0]"),
+    Edge(mixed_operation, ([nan], [0.0, 0.0, 0.0, 0.0]), (np.array([nan]),), "NaN passes", output="[nan]"),
+    Edge(
+        random_search,
+        (sum, (2, 2), 5, np.random.default_rng(0)),
+        ValueError,
+        "five of four without repetition",
+        input="2 x 2 choices, budget 5",
+    ),
 ]
+SCORES = [0.7, 0.8, 0.9, 1.0]
 
 
-def sampler_distinct():
-    from sklearn.model_selection import ParameterSampler
-
-    return len({c["a"] for c in ParameterSampler({"a": [1, 2, 3]}, 3, random_state=1)})
-
-
-def sampler_mixed():
-    import scipy.stats
-    from sklearn.model_selection import ParameterSampler
-
-    space = {"a": [1, 2, 3], "lr": scipy.stats.loguniform(0.1, 1.0)}
-    return len({c["a"] for c in ParameterSampler(space, 3, random_state=1)})
-
-
-def kfold_first():
-    from sklearn.model_selection import KFold
-
-    return next(iter(KFold(5).split(np.zeros(10))))[1].tolist()
-
-
-def split_first():
-    from sklearn.model_selection import train_test_split
-
-    return sorted(train_test_split(np.arange(10), test_size=0.2, random_state=0)[1].tolist())
-
-
-def keras_split():
-    """Let a model that returns its input tell, through its validation loss, which examples were held out."""
-    import keras
-
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
-    model.compile(keras.optimizers.SGD(0.0), "mae")
-    x = 2.0 ** np.arange(10)[:, None]
-    mean = model.fit(x, np.zeros((10, 1)), validation_split=0.2, verbose=0).history["val_loss"][0]
-    return [k for k in range(10) if round(2 * float(mean)) >> k & 1]
+def with_repetition():
+    """The expected best of two draws with replacement."""
+    return np.mean([max(pair) for pair in itertools.product(SCORES, repeat=2)])
 
 
 CONVENTIONS = [
     Convention(
-        "hyperparameters",
-        "search-holds-out",
-        "Which examples are held out unless one says so",
-        "10 examples in order, a fifth of them for validation",
+        "neural-architecture-search",
+        "neural-architecture-search-draws",
+        "What random search draws",
+        "two evaluations in a table of the scores 0.7, 0.8, 0.9 and 1: the expected best",
         [
             Row(
                 "dlref",
-                "`k_folds(10, 5)`, first fold: in order",
-                "[0, 1]",
-                lambda: k_folds(10, 5)[0].validation.tolist(),
+                "without repetition",
+                "0.9333",
+                lambda: expected_best(SCORES)[1],
+                format="{:.4f}",
+                package="dlref",
             ),
-            Row("scikit-learn", "`KFold(5)`, first fold: in order", "[0, 1]", kfold_first, package="scikit-learn"),
-            Row("scikit-learn", "`train_test_split`: at random", "[2, 8]", split_first, package="scikit-learn"),
-            Row("Keras", "`validation_split=0.2`: the last ones", "[8, 9]", keras_split, package="keras"),
+            Row("independent draws", "an architecture may come twice", "0.8750", with_repetition, format="{:.4f}"),
         ],
-    ),
-    Convention(
-        "hyperparameters",
-        "search-replacement",
-        "Whether random search repeats itself",
-        "three draws from a list of three values: how many differ",
-        [
-            Row(
-                "dlref",
-                "independent draws",
-                "2",
-                lambda: len({c["a"] for c in random_candidates({"a": [1, 2, 3]}, 3, np.random.default_rng(0))}),
-            ),
-            Row(
-                "scikit-learn",
-                "lists alone: without replacement",
-                "3",
-                sampler_distinct,
-                package="scikit-learn",
-            ),
-            Row(
-                "scikit-learn",
-                "as soon as there is one distribution: independent draws",
-                "2",
-                sampler_mixed,
-                package="scikit-learn",
-            ),
-        ],
-    ),
+    )
 ]
