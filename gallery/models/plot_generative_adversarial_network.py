@@ -1,0 +1,165 @@
+"""
+Generative adversarial network: a game between two networks
+===========================================================
+
+One network makes points out of noise, another tells them from real ones, and each learns from the other. Against a
+generator that stands still the discriminator approaches a known function. With both moving, the generator sweeps
+over a ring until it covers its modes, and makes shapes of digits.
+"""
+
+# %%
+# Against a generator that stands still
+# -------------------------------------
+#
+# Data and generator are two known normal distributions, so the best discriminator is known as well.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+
+from dlref.activations import sigmoid
+from dlref.autodiff import value_and_gradient
+from dlref.models import (
+    adversary,
+    adversary_parameters,
+    discriminator_loss,
+    game_value,
+    generator_loss,
+    generator_loss_backward,
+    modes_covered,
+    optimal_discriminator,
+    ring_of_gaussians,
+)
+from dlref.optimizers import adam, adam_state
+
+
+def told_apart(params, x, y):
+    """Return the loss of the discriminator on real and on generated examples."""
+    return discriminator_loss(adversary(params, x)[:, 0], adversary(params, y)[:, 0])
+
+
+def deceived(params, z, discriminator):
+    """Return the loss of the generator on noise."""
+    return generator_loss(adversary(discriminator, adversary(params, z))[:, 0])
+
+
+def step(params, states, loss, *data):
+    """Take one step of Adam in place."""
+    _, gradient = value_and_gradient(loss, params, *data)
+    for layer, change, state in zip(params, gradient, states, strict=True):
+        for k in range(2):
+            _, state[k] = adam(layer[k], change[k], state[k], 0.002, beta1=0.5, out=(layer[k], state[k]))
+
+
+def prepared(rng, widths):
+    params = adversary_parameters(rng, widths)
+    return params, [[adam_state(p) for p in layer] for layer in params]
+
+
+rng = np.random.default_rng(0)
+grid = np.linspace(-8, 8, 1601)
+p = np.exp(-((grid + 1) ** 2) / 2) / np.sqrt(2 * np.pi)
+q = np.exp(-((grid - 1) ** 2) / 4.5) / np.sqrt(2 * np.pi) / 1.5
+best = optimal_discriminator(p, q)
+params, states = prepared(rng, (1, 32, 32, 1))
+for _ in range(400):
+    real, made = rng.normal(-1, 1, (256, 1)), rng.normal(1, 1.5, (256, 1))
+    step(params, states, told_apart, real.astype(np.float32), made.astype(np.float32))
+learned = sigmoid(adversary(params, grid[:, None].astype(np.float32))[:, 0])
+value = game_value(p, q, np.full(grid.size, 0.01)).value
+reached = 0.01 * (p @ np.log(learned) + q @ np.log(1 - learned))
+assert np.average(np.abs(learned - best), weights=p + q) < 0.04
+assert -np.log(4) < reached <= value + 1e-6 and value - reached < 0.02, (reached, value)
+
+# alt: Densities of data, a bell around minus one, and of the generator, a wider bell around plus one. Two more curves,
+#   the best and the learned discriminator, fall together from 0.85 at minus one to zero at two; left of minus two,
+#   where both densities are small, the learned one stays high while the best one falls.
+# caption: Two known densities, the best discriminator between them, and a network after 400 steps.
+fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
+ax.plot(grid, p, "C2-", alpha=0.6, label="data, density")
+ax.plot(grid, q, "C3-", alpha=0.6, label="generator, density")
+ax.plot(grid, best, "C0-", label="best discriminator")
+ax.plot(grid, learned, "C1--", label="learned discriminator")
+ax.set(xlabel="$x$", xlim=(-5, 6), ylim=(0, 1.3))
+ax.grid(True, alpha=0.4)
+ax.legend(ncols=2, fontsize=8, loc="upper center")
+
+# %%
+# A ring of eight
+# ---------------
+
+spread, found, shown = 0.1, [], {}
+generator, generator_states = prepared(rng, (2, 32, 32, 2))
+discriminator, discriminator_states = prepared(rng, (2, 32, 32, 1))
+centers = ring_of_gaussians(rng, 0).centers
+for k in range(901):
+    if k % 50 == 0:
+        points = adversary(generator, rng.normal(size=(1000, 2)).astype(np.float32))
+        found.append(modes_covered(points, centers, spread))
+        if k in (0, 50, 150, 900):
+            shown[k] = points[:250]
+    real = ring_of_gaussians(rng, 256, spread=spread).points
+    z = rng.normal(size=(256, 2)).astype(np.float32)
+    step(discriminator, discriminator_states, told_apart, real, adversary(generator, z))
+    step(generator, generator_states, deceived, rng.normal(size=(256, 2)).astype(np.float32), discriminator)
+assert found[0] <= 3 and found[-1] >= 7, found
+
+# alt: Four scatter plots with eight circles on a ring. Before training and after 50 and 150 steps the points lie along
+#   bent lines that meet two or three of the circles, each time in another direction; after 900 steps they lie around
+#   the whole ring, most of them in the circles and some between them.
+# caption: Generated points before training and after 50, 150 and 900 steps, and in how many of the eight modes at least
+#   two percent of them lie. Circles have a radius of three standard deviations.
+fig, axes = plt.subplots(1, 4, figsize=(7.8, 2.3), layout="constrained")
+angle = np.linspace(0, 2 * np.pi, 40)
+for ax, (k, points) in zip(axes, shown.items(), strict=True):
+    for center in centers:
+        ax.plot(center[0] + 0.3 * np.cos(angle), center[1] + 0.3 * np.sin(angle), "C1-", linewidth=1)
+    ax.plot(*points.T, "C0.", markersize=2, rasterized=True)
+    ax.set(xlim=(-1.7, 1.7), ylim=(-1.7, 1.7), aspect="equal", xticks=[], yticks=[])
+    ax.set_title(f"step {k}: {found[k // 50]} of 8", fontsize=10)
+
+# %%
+# Two losses for the generator
+# ----------------------------
+
+b = np.linspace(-8, 8, 161)
+slopes = {kind: 161 * generator_loss_backward(1.0, b, kind) for kind in ("non-saturating", "minimax")}
+assert np.allclose(slopes["non-saturating"], sigmoid(b) - 1) and np.allclose(slopes["minimax"], -sigmoid(b))
+
+# alt: Two curves of a gradient over logits from minus 8 to 8. The non-saturating one is minus one on
+#   the left, where the discriminator is sure of a fake, and goes to zero on the right; the minimax one is zero on the
+#   left and minus one on the right.
+# caption: Gradient of both losses with respect to the logit of a generated example. Early in training logits lie far on
+#   the left.
+fig, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
+for (kind, slope), style in zip(slopes.items(), ("C0-", "C1--"), strict=True):
+    ax.plot(b, slope, style, label=kind)
+ax.set(xlabel="logit of a generated example", ylabel="gradient")
+ax.grid(True, alpha=0.4)
+ax.legend()
+
+# %%
+# Digits
+# ------
+
+digits = (load_digits().data / 8 - 1).astype(np.float32)
+generator, generator_states = prepared(rng, (16, 64, 64))
+discriminator, discriminator_states = prepared(rng, (64, 64, 1))
+z = rng.normal(size=(24, 16)).astype(np.float32)
+before = adversary(generator, z)
+for _ in range(600):
+    real = digits[rng.integers(0, len(digits), 128)]
+    made = adversary(generator, rng.normal(size=(128, 16)).astype(np.float32))
+    step(discriminator, discriminator_states, told_apart, real, made)
+    step(generator, generator_states, deceived, rng.normal(size=(128, 16)).astype(np.float32), discriminator)
+after = adversary(generator, z)
+distance = [np.sqrt(((y[:, None] - digits) ** 2).sum(axis=2)).min(axis=1).mean() for y in (before, after)]
+assert distance[1] < 0.7 * distance[0], distance
+
+# alt: Two rows of twelve images of 8 by 8 pixels. The upper row shows digits, the lower one generated shapes of similar
+#   strokes, some of which can be read as digits.
+# caption: Twelve digits of the data above, and twelve that the generator made after 600 steps below.
+fig, axes = plt.subplots(2, 12, figsize=(7.4, 1.5), layout="constrained")
+for ax, image in zip(axes.flat, [*digits[:12], *after[:12]], strict=True):
+    ax.imshow(image.reshape(8, 8), cmap="cividis", vmin=-1, vmax=1, interpolation="none")
+    ax.set_axis_off()
