@@ -406,7 +406,8 @@ def fit_mean_field(
     point = np.concatenate([mean, np.full(len(mean), math.log(math.expm1(std)))])
     first, second, history = np.zeros_like(point), np.zeros_like(point), []
     for t in range(steps):
-        value, *gradient = elbo_gradient(*np.split(point, 2), rng.normal(size=(samples, len(mean))), log_density)
+        middle, rho = np.split(point, 2)
+        value, *gradient = elbo_gradient(middle, rho, rng.normal(size=(samples, len(mean))), log_density)
         g = np.concatenate(gradient)
         first, second = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g * g
         direction = first / (1 - 0.9 ** (t + 1)) / (np.sqrt(second / (1 - 0.999 ** (t + 1))) + 1e-8)

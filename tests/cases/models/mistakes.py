@@ -51,7 +51,8 @@ def novikoff(dtype):
     rng, worst, count = np.random.default_rng(8), 0.0, 0
     for trial in range(60):
         intercept = bool(trial % 2)
-        x, y = separable(rng, int(rng.integers(10, 60)), int(rng.integers(2, 8)), 10 ** rng.uniform(-1.3, 0.5), intercept)
+        shape = int(rng.integers(10, 60)), int(rng.integers(2, 8))
+        x, y = separable(rng, *shape, 10 ** rng.uniform(-1.3, 0.5), intercept)
         x = x.astype(dtype)
         bound = perceptron_bound(x, y, intercept).bound
         for order in (None, rng, rng):
