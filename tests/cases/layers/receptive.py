@@ -67,9 +67,7 @@ def fields(dtype):
 WORDS = f"{len(STACKS)} stacks of one to four layers"
 PROOFS = [
     Proof([feature_map_sizes], "shapes of torch.nn.functional.conv1d", WORDS, "exact", 0.0, sizes, ("float64",)),
-    Proof(
-        [receptive_field, path_counts], "gradients in PyTorch", WORDS, "exact", 0.0, fields, ("float64",)
-    ),
+    Proof([receptive_field, path_counts], "gradients in PyTorch", WORDS, "exact", 0.0, fields, ("float64",)),
 ]
 
 EDGES = [
