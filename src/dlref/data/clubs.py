@@ -38,7 +38,8 @@ def karate_club() -> KarateClub:
 
     References
     ----------
-    networkx.karate_club_graph, whose edges and clubs these are, without weights.
+    Zachary (1977), "An information flow model for conflict and fission in small groups". The edges and sides are those
+    of networkx.karate_club_graph, without weights.
 
     Examples
     --------

@@ -78,7 +78,9 @@ CASES = [
 def parametrization(dtype):
     """PyTorch's layer in training: the normalized weights, and its gradient, after one round of its iteration."""
     torch.manual_seed(2)
-    layer = torch.nn.utils.parametrizations.spectral_norm(torch.nn.Conv2d(3, 5, 2, dtype=getattr(torch, np.dtype(dtype).name)))
+    layer = torch.nn.utils.parametrizations.spectral_norm(
+        torch.nn.Conv2d(3, 5, 2, dtype=getattr(torch, np.dtype(dtype).name))
+    )
     plain = layer.parametrizations.weight
     w, v = plain.original.detach().numpy().copy(), plain[0]._v.numpy().copy()
     want = layer.weight  # takes one round, v first to u and then back
