@@ -113,7 +113,9 @@ def _effective(sizes, beta, out):
     total, present = 0.0, 0
     for k in range(out.size):
         # 1 - beta^n without cancellation, for beta near 1.
-        effective = 1.0 if beta == 0 else np.expm1(sizes[k] * np.log(beta)) / (beta - 1)
+        effective = 1.0
+        if beta > 0:
+            effective = np.expm1(sizes[k] * np.log(beta)) / (beta - 1)
         out[k] = 1 / effective if sizes[k] > 0 else 0.0
         total += out[k]
         present += sizes[k] > 0

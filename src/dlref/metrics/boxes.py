@@ -137,7 +137,8 @@ def _iou(a, b, out):
             width = minimum(x2, right[j]) - maximum(x1, left[j])
             height = minimum(y2, bottom[j]) - maximum(y1, top[j])
             common = maximum(width, zero) * maximum(height, zero)
-            row[j] = common / (area + (right[j] - left[j]) * (bottom[j] - top[j]) - common)
+            other = (right[j] - left[j]) * (bottom[j] - top[j])
+            row[j] = common / (area + other - common)
 
 
 @public
@@ -253,47 +254,70 @@ def _overlap(a, b, kind, out):
         p, q = a[i], b[i]
         width = minimum(p[2], q[2]) - maximum(p[0], q[0])
         height = minimum(p[3], q[3]) - maximum(p[1], q[1])
-        common = width * height if width > zero and height > zero else zero
-        union = (p[2] - p[0]) * (p[3] - p[1]) + (q[2] - q[0]) * (q[3] - q[1]) - common
+        apart = not (width > zero and height > zero)
+        common = zero if apart else width * height
+        union = (p[2] - p[0]) * (p[3] - p[1])
+        union += (q[2] - q[0]) * (q[3] - q[1]) - common
         out[i] = common / union
-        wide, high = maximum(p[2], q[2]) - minimum(p[0], q[0]), maximum(p[3], q[3]) - minimum(p[1], q[1])
+        wide = maximum(p[2], q[2]) - minimum(p[0], q[0])
+        high = maximum(p[3], q[3]) - minimum(p[1], q[1])
         if kind == 1:
             out[i] -= (wide * high - union) / (wide * high)
         elif kind == 2:
-            across, down = (q[0] + q[2] - p[0] - p[2]) / two, (q[1] + q[3] - p[1] - p[3]) / two
-            out[i] -= (across * across + down * down) / (wide * wide + high * high)
+            across = (q[0] + q[2] - p[0] - p[2]) / two
+            down = (q[1] + q[3] - p[1] - p[3]) / two
+            diagonal = wide * wide + high * high
+            out[i] -= (across * across + down * down) / diagonal
 
 
 @kernel
 def _overlap_backward(dy, a, b, kind, da, db):
-    common, wide, change = np.empty(2), np.empty(2), np.empty(2)
+    common, wide, apart = np.empty(2), np.empty(2), np.empty(2)
     for i in range(dy.size):
         p, q = a[i], b[i]
         for k in range(2):
-            common[k] = max(min(p[k + 2], q[k + 2]) - max(p[k], q[k]), 0.0)
+            inner = min(p[k + 2], q[k + 2]) - max(p[k], q[k])
+            common[k] = max(inner, 0.0)
             wide[k] = max(p[k + 2], q[k + 2]) - min(p[k], q[k])
+            apart[k] = (q[k] + q[k + 2] - p[k] - p[k + 2]) / 2
         both, hull = common[0] * common[1], wide[0] * wide[1]
-        union = (p[2] - p[0]) * (p[3] - p[1]) + (q[2] - q[0]) * (q[3] - q[1]) - both
-        of_union = -dy[i] * both / union**2 + (dy[i] / hull if kind == 1 else 0.0)
-        of_common = dy[i] / union - of_union
-        of_hull = -dy[i] * union / hull**2 if kind == 1 else 0.0
-        across, down = (q[0] + q[2] - p[0] - p[2]) / 2, (q[1] + q[3] - p[1] - p[3]) / 2
-        change[0], change[1] = across, down
+        union = (p[2] - p[0]) * (p[3] - p[1])
+        union += (q[2] - q[0]) * (q[3] - q[1]) - both
         diagonal = wide[0] ** 2 + wide[1] ** 2
-        of_wide = 2 * dy[i] * (across**2 + down**2) / diagonal**2 if kind == 2 else 0.0
-        of_change = -2 * dy[i] / diagonal if kind == 2 else 0.0
+        far = apart[0] ** 2 + apart[1] ** 2
+        g_union, g_hull, g_wide, g_apart = -dy[i] * both / union**2, 0.0, 0.0, 0.0
+        if kind == 1:
+            g_union += dy[i] / hull
+            g_hull = -dy[i] * union / hull**2
+        elif kind == 2:
+            g_wide = 2 * dy[i] * far / diagonal**2
+            g_apart = -2 * dy[i] / diagonal
+        g_common = dy[i] / union - g_union if both > 0 else 0.0
         for k in range(2):
-            other = 1 - k
-            g_common = of_common * common[other] if both > 0 else 0.0
-            g_wide = of_hull * wide[other] + of_wide * wide[k]
-            g_center = of_change * change[k] / 2
-            side_a, side_b = of_union * (p[other + 2] - p[other]), of_union * (q[other + 2] - q[other])
-            # The inner one of two edges bounds the intersection, the outer one the hull.
-            a_low, a_high = p[k] > q[k], p[k + 2] < q[k + 2]
-            da[i, k] = -side_a - g_center - (g_common if a_low else g_wide * (p[k] < q[k]))
-            db[i, k] = -side_b + g_center - (g_wide if a_low else g_common + g_wide * (p[k] == q[k]))
-            da[i, k + 2] = side_a - g_center + (g_common if a_high else g_wide * (p[k + 2] > q[k + 2]))
-            db[i, k + 2] = side_b + g_center + (g_wide if a_high else g_common + g_wide * (p[k + 2] == q[k + 2]))
+            n = 1 - k
+            inner = g_common * common[n]
+            outer = g_hull * wide[n] + g_wide * wide[k]
+            center = g_apart * apart[k] / 2
+            side_a = g_union * (p[n + 2] - p[n])
+            side_b = g_union * (q[n + 2] - q[n])
+            # The inner one of two edges bounds the intersection, the outer one
+            # the hull; of equal ones it is that of b.
+            low_a, low_b = _bounds(p[k] > q[k], p[k] < q[k], inner, outer)
+            inside, outside = p[k + 2] < q[k + 2], p[k + 2] > q[k + 2]
+            high_a, high_b = _bounds(inside, outside, inner, outer)
+            da[i, k] = -side_a - center - low_a
+            db[i, k] = -side_b + center - low_b
+            da[i, k + 2] = side_a - center + high_a
+            db[i, k + 2] = side_b + center + high_b
+
+
+@inline
+def _bounds(a_inside, a_outside, inner, outer):
+    if a_inside:
+        return inner, outer
+    if a_outside:
+        return outer, inner
+    return 0.0, inner + outer
 
 
 @public
@@ -357,11 +381,13 @@ def _suppress(boxes, threshold, kept):
 
 @inline
 def _shared(p, q):
-    width, height = min(p[2], q[2]) - max(p[0], q[0]), min(p[3], q[3]) - max(p[1], q[1])
+    width = min(p[2], q[2]) - max(p[0], q[0])
+    height = min(p[3], q[3]) - max(p[1], q[1])
     if not (width > 0 and height > 0):
         return width * 0
     common = width * height
-    return common / ((p[2] - p[0]) * (p[3] - p[1]) + (q[2] - q[0]) * (q[3] - q[1]) - common)
+    union = (p[2] - p[0]) * (p[3] - p[1]) + (q[2] - q[0]) * (q[3] - q[1])
+    return common / (union - common)
 
 
 @public

@@ -383,4 +383,5 @@ def _correlation(hit, called, true):
         together += called[k] * true[k]
         of_called += called[k] * called[k]
         of_true += true[k] * true[k]
-    return (n * hits - together) / np.sqrt((n * n - of_called) * (n * n - of_true))
+    spread = (n * n - of_called) * (n * n - of_true)
+    return (n * hits - together) / np.sqrt(spread)

@@ -293,8 +293,8 @@ def _quantile(p):
     tail = min(p, 1 - p)
     if not tail > 0:
         return p * np.nan if p != p else (np.inf if p > 0.5 else -np.inf)
-    # Left of the root, because Phi(-a) <= exp(-a^2 / 2) / 2. There Newton's steps for log Phi, which is concave, only
-    # rise and never pass the root: they end where rounding ends them.
+    # Left of the root, because Phi(-a) <= exp(-a^2 / 2) / 2. From there the steps
+    # of Newton for log Phi, which is concave, rise and never pass the root.
     x = -math.sqrt(-2 * log(2 * tail))
     for _ in range(50):
         below = 0.5 * erfc(-x * math.sqrt(0.5))

@@ -296,7 +296,8 @@ def _wilson(hits, trials, z, low, high):
     for i in range(hits.size):
         k, n = float(hits[i]), float(trials[i])
         middle = k + z * z / 2 + z * math.sqrt(k * (n - k) / n + z * z / 4)
-        # The product of the two roots is k^2 / (n (n + z^2)): no difference of near numbers.
+        # The product of the roots is k^2 / (n (n + z^2)): no difference of near
+        # numbers.
         low[i] = k * k / (n * middle)
         high[i] = 1.0 if k == n else middle / (n + z * z)
         if n == 0:
@@ -316,7 +317,8 @@ def _clopper_pearson(hits, trials, alpha, low, high):
 
 @kernel
 def _end(k, n, alpha, outside, inside, step):
-    # Bisection down to neighboring numbers; the tail grows from the outer end to the inner one.
+    # Bisection down to neighboring numbers; the tail grows from the outer end
+    # to the inner one.
     while True:
         p = outside + (inside - outside) / 2
         if p in (outside, inside):
@@ -329,7 +331,8 @@ def _end(k, n, alpha, outside, inside, step):
 
 @kernel
 def _tail(k, n, p, step):
-    """Return P(X >= k) for step 1 and P(X <= k) for step -1; k is on the far side of n p, so the terms fall."""
+    # P(X >= k) for step 1, P(X <= k) for step -1; k is on the far side of n p,
+    # so that the terms fall.
     odds = p / (1 - p) if step == 1 else (1 - p) / p
     choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
     hits, misses = (k, n - k) if step == 1 else (n - k, k)

@@ -228,7 +228,7 @@ def _flat(sentences, ids):
 
 
 @kernel
-def _clip(candidate, start, reference, reference_start, first, run, found, best, matches, totals, closest):
+def _clip(candidate, start, reference, where, first, run, found, best, matches, totals, closest):
     order = matches.shape[1]
     for s in range(closest.size):
         tokens = candidate[start[s] : start[s + 1]]
@@ -236,16 +236,18 @@ def _clip(candidate, start, reference, reference_start, first, run, found, best,
         best[:n] = 0
         closest[s] = -1
         for r in range(first[s], first[s + 1]):
-            text = reference[reference_start[r] : reference_start[r + 1]]
+            text = reference[where[r] : where[r + 1]]
             m = text.size
             gap, so_far = abs(m - n), abs(closest[s] - n)
-            if closest[s] < 0 or gap < so_far or (gap == so_far and m < closest[s]):
+            nearer = gap < so_far or (gap == so_far and m < closest[s])
+            if closest[s] < 0 or nearer:
                 closest[s] = m
             _occurrences(tokens, text, False, run, found)
             for i in range(n):
                 for k in range(order):
                     best[i, k] = max(best[i, k], found[i, k])
-        # Of c equal n-grams the one that has k - 1 of them behind it matches if some reference has k.
+        # Of equal n-grams the one with k - 1 of them behind it matches if some
+        # reference has k.
         _occurrences(tokens, tokens, True, run, found)
         for k in range(order):
             totals[s, k] = max(n - k, 0)
@@ -255,7 +257,7 @@ def _clip(candidate, start, reference, reference_start, first, run, found, best,
 
 @kernel
 def _occurrences(tokens, text, itself, run, found):
-    # found[i, k]: at how many places of the text the k + 1 tokens from i on stand.
+    # found[i, k]: at how many places of the text the k + 1 tokens from i on are.
     # run[j]: how many tokens from i and from j on agree.
     m, order = text.size, found.shape[1]
     run[: m + 1] = 0

@@ -305,7 +305,8 @@ def _shares(logits):
 def _expect(scores, out):
     n = scores.size
     for m in range(1, n + 1):
-        # The largest is the best with probability m / n; each step down multiplies by how likely it moves there.
+        # The largest one is the best with probability m / n; from each to the
+        # next below the probability changes by a factor.
         chance, total = m / n, 0.0
         for i in range(n, m - 1, -1):
             total += chance * scores[i - 1]

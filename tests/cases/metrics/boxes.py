@@ -267,7 +267,7 @@ EDGES = [
     Edge(
         box_overlap_backward,
         ([1.0], UNIT, [[3, 0, 4, 1]]),
-        (np.array([[-0.0, -0.0, 0.0, 0.0]]), np.zeros((1, 4))),
+        (np.zeros((1, 4)), np.zeros((1, 4))),
         "apart: IoU does not say where to go",
         input="1, [0, 0, 1, 1], [3, 0, 4, 1]",
         output="0 everywhere",
