@@ -23,13 +23,13 @@ PUBLIC = {
 }
 
 
-def test_every_memberbelongs_to_one_term():
+def test_every_function_belongs_to_one_term():
     assert len(FUNCTIONS) == len(set(FUNCTIONS)), sorted({f for f in FUNCTIONS if FUNCTIONS.count(f) > 1})
     assert PUBLIC - set(FUNCTIONS) == set(), "in the package, in no term"
     assert set(FUNCTIONS) - PUBLIC == set(), "in docs/terms.toml, not in the package"
 
 
-def test_every_memberis_judged():
+def test_every_function_is_judged():
     judged = {case.name for case in table("CASES")}
     judged |= {public_name(backward_of(case.function)) for case in table("CASES") if case.backward}
     judged |= {public_name(function) for proof in table("PROOFS") for function in proof.functions}
@@ -57,7 +57,7 @@ def test_terms_are_numbered_once_and_refer_to_what_exists():
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
-def test_every_public_memberis_documented(name):
+def test_every_public_function_is_documented(name):
     family, function = name.split(".")
     member = getattr(importlib.import_module(f"dlref.{family}"), function)
     sections = ["Returns\n", "References\n", "Examples\n", ">>> "]
