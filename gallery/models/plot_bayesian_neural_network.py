@@ -15,6 +15,7 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.optimize import minimize
 
 from dlref.models import (
     bayesian_linear,
@@ -51,8 +52,14 @@ for _ in range(3):
         w, state = adam(w, -log_density(w).gradient, state, 0.01)
     modes.append(w)
 mode = max(modes, key=lambda w: log_density(w).value)
-for _ in range(3000):
-    mode = mode + 1e-4 * log_density(mode).gradient
+
+
+def energy(w):
+    value, gradient = log_density(w)
+    return -value, -gradient
+
+
+mode = minimize(energy, mode, jac=True, options={"gtol": 1e-6}).x
 
 
 def slopes(w, at):

@@ -484,7 +484,8 @@ def hamiltonian_draws(
             new, slope = log_density(here)
             velocity = velocity + (length if leap < leaps - 1 else length / 2) * slope
         errors[k] = velocity @ velocity / 2 - new - energy
-        if rng.random() < math.exp(min(0.0, -errors[k])):
+        # in this order min passes NaN on, and a trajectory that left the numbers is refused
+        if rng.random() < math.exp(min(-errors[k], 0.0)):
             w, value, gradient, accepted = here, new, slope, accepted + 1
         found[k] = w
     return HamiltonianDraws(found, accepted / max(draws, 1), errors)
