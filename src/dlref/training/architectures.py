@@ -11,8 +11,8 @@ from dlref._compile import kernel
 from dlref._math import tanh
 
 __all__ = [
+    "ArchitectureSearch",
     "MixedOperationGradients",
-    "Search",
     "expected_best",
     "mixed_operation",
     "mixed_operation_backward",
@@ -23,7 +23,7 @@ __all__ = [
 OPERATIONS = 4
 
 
-class Search(NamedTuple):
+class ArchitectureSearch(NamedTuple):
     """The architectures that a search evaluated, in order, and their scores."""
 
     architectures: NDArray
@@ -40,7 +40,7 @@ class MixedOperationGradients(NamedTuple):
 @public
 def random_search(
     evaluate: Callable[[tuple[int, ...]], float], space: Sequence[int], budget: int, rng: np.random.Generator
-) -> Search:
+) -> ArchitectureSearch:
     """Evaluate architectures drawn uniformly, none of them twice.
 
     Parameters
@@ -56,7 +56,7 @@ def random_search(
 
     Returns
     -------
-    Search
+    ArchitectureSearch
         Architectures of shape (budget, positions), and their scores.
 
     Raises
@@ -83,7 +83,7 @@ def random_search(
     total = int(np.prod(sizes))
     budget = integer("budget", budget, 0, total)
     chosen = np.stack(np.unravel_index(rng.choice(total, budget, replace=False), sizes), axis=1)
-    return Search(chosen, np.array([float(evaluate(tuple(row))) for row in chosen.tolist()]))
+    return ArchitectureSearch(chosen, np.array([float(evaluate(tuple(row))) for row in chosen.tolist()]))
 
 
 @public
@@ -94,7 +94,7 @@ def regularized_evolution(
     rng: np.random.Generator,
     population: int = 10,
     sample: int = 3,
-) -> Search:
+) -> ArchitectureSearch:
     """Evaluate architectures by aging evolution: mutate the best of a sample, and let the oldest die.
 
     Parameters
@@ -114,7 +114,7 @@ def regularized_evolution(
 
     Returns
     -------
-    Search
+    ArchitectureSearch
         Architectures of shape (budget, positions), and their scores, in the order of their birth.
 
     Raises
@@ -153,7 +153,7 @@ def regularized_evolution(
             # Any other choice, each equally likely.
             born[step, place] = (born[step, place] + rng.integers(1, sizes[place])) % sizes[place]
         scores[step] = evaluate(tuple(born[step].tolist()))
-    return Search(born, scores)
+    return ArchitectureSearch(born, scores)
 
 
 @public

@@ -1,0 +1,417 @@
+"""The search for hyperparameters: grids, random draws and successive halving, judged by cross-validation."""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dlref._arrays import integer, number, real
+from dlref._compile import kernel
+from dlref._math import exp, log
+from dlref.training.loop import shuffled
+
+__all__ = [
+    "Fold",
+    "Search",
+    "Trial",
+    "cross_validate",
+    "grid",
+    "k_folds",
+    "log_uniform",
+    "random_candidates",
+    "search",
+    "successive_halving",
+]
+
+
+class Fold(NamedTuple):
+    """Numbers of the examples to train on and to validate on."""
+
+    train: NDArray
+    validation: NDArray
+
+
+class Trial(NamedTuple):
+    """A candidate, its mean score, and the resource that was spent on each of its trainings (None: all)."""
+
+    candidate: Any
+    score: float
+    resource: int | None
+
+
+class Search(NamedTuple):
+    """The best candidate and its score, and all trials in the order in which they were made."""
+
+    best: Any
+    score: float
+    trials: list[Trial]
+
+
+def grid(space: Mapping[str, Sequence]) -> list[dict]:
+    r"""Return every combination of values: :math:`\prod_j n_j` candidates, the last name changing fastest.
+
+    Parameters
+    ----------
+    space : mapping from str to sequence
+        The values of each hyperparameter.
+
+    Returns
+    -------
+    list of dict
+        One candidate for each combination; names keep their order.
+
+    Raises
+    ------
+    ValueError
+        If a hyperparameter has no values.
+
+    See Also
+    --------
+    random_candidates : Independent draws instead.
+    search : Tries them.
+
+    References
+    ----------
+    Bergstra & Bengio (2012), "Random search for hyper-parameter optimization".
+
+    Examples
+    --------
+    >>> grid({"lr": [0.1, 0.01], "width": [8, 16]})
+    [{'lr': 0.1, 'width': 8}, {'lr': 0.1, 'width': 16}, {'lr': 0.01, 'width': 8}, {'lr': 0.01, 'width': 16}]
+    """
+    for name, values in space.items():
+        if not len(values):
+            raise ValueError(f"space: expected values for {name!r}, got none")
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+
+
+def log_uniform(u: ArrayLike, low: float, high: float) -> NDArray:
+    r"""Return numbers whose logarithm is uniform: :math:`a\, (b/a)^u` for uniform u.
+
+    Every factor of ten between the bounds is equally likely, which is what a learning rate wants.
+
+    Parameters
+    ----------
+    u : array_like of float32 or float64, any shape
+        Uniform numbers from 0 to 1: the result is the quantile at u.
+    low, high : float
+        Bounds a and b, positive.
+
+    Returns
+    -------
+    ndarray, same shape
+        Numbers between the bounds, which are never left by rounding.
+
+    Raises
+    ------
+    TypeError
+        If `u` is neither real nor integer, or a bound is not a number.
+    ValueError
+        If an entry of `u` is outside 0 to 1, or not 0 < low <= high.
+
+    See Also
+    --------
+    random_candidates : Draws them.
+
+    References
+    ----------
+    Bergstra & Bengio (2012), "Random search for hyper-parameter optimization".
+
+    Examples
+    --------
+    >>> log_uniform([0.0, 0.25, 0.5, 1.0], low=1e-4, high=1.0)
+    array([1.e-04, 1.e-03, 1.e-02, 1.e+00])
+    """
+    u = real("u", u)
+    if ((u < 0) | (u > 1)).any():
+        raise ValueError("u: expected numbers from 0 to 1")
+    low = number("low", low, 0, open_low=True)
+    high = number("high", high, low)
+    out = np.empty_like(u)
+    _quantile(u.reshape(-1), low, high, out.reshape(-1))
+    return out
+
+
+@kernel
+def _quantile(u, low, high, out):
+    start, width = log(low), log(high) - log(low)
+    for i in range(out.size):
+        # the ends are met exactly
+        out[i] = min(max(exp(start + width * u[i]), low), high)
+
+
+def random_candidates(space: Mapping[str, Any], n: int, rng: np.random.Generator) -> list[dict]:
+    r"""Return candidates whose hyperparameters are drawn independently.
+
+    Parameters
+    ----------
+    space : mapping from str to sequence or callable
+        For each hyperparameter the values to choose from, all equally likely, or a function of a uniform number that
+        returns a value, such as ``lambda u: log_uniform(u, 1e-4, 1.0)``.
+    n : int
+        How many candidates.
+    rng : numpy.random.Generator
+        Draws one uniform number for each hyperparameter of each candidate.
+
+    Returns
+    -------
+    list of dict
+        ``n`` candidates. More candidates begin with the same ones.
+
+    Raises
+    ------
+    TypeError
+        If `n` is not an integer.
+    ValueError
+        If `n` is negative.
+
+    See Also
+    --------
+    grid : Every combination.
+    log_uniform : For rates and strengths.
+
+    References
+    ----------
+    Bergstra & Bengio (2012), "Random search for hyper-parameter optimization".
+
+    Examples
+    --------
+    >>> space = {"lr": lambda u: float(log_uniform(u, 1e-3, 1.0)), "width": [8, 16, 32]}
+    >>> for candidate in random_candidates(space, 3, np.random.default_rng(0)):
+    ...     print(round(candidate["lr"], 4), candidate["width"])
+    0.0814 8
+    0.0013 8
+    0.2753 32
+    """
+    uniforms = rng.random((integer("n", n, 0), len(space)))
+    return [{name: _chosen(kind, u) for (name, kind), u in zip(space.items(), row, strict=True)} for row in uniforms]
+
+
+def _chosen(kind, u):
+    return kind(float(u)) if callable(kind) else kind[int(u * len(kind))]
+
+
+def k_folds(n: int, k: int, rng: np.random.Generator | None = None) -> list[Fold]:
+    r"""Return the k splits of cross-validation: each example validates once and trains :math:`k - 1` times.
+
+    Parameters
+    ----------
+    n : int
+        Number of examples.
+    k : int
+        Number of folds, at least 2 and at most n.
+    rng : numpy.random.Generator or None
+        Draws the order of the examples; None keeps it, which is wrong for data that is sorted.
+
+    Returns
+    -------
+    list of Fold
+        ``train`` and ``validation``, sorted. The first ``n % k`` validation sets have one example more.
+
+    Raises
+    ------
+    TypeError
+        If a number is not an integer.
+    ValueError
+        If `k` is not between 2 and `n`.
+
+    See Also
+    --------
+    cross_validate : The mean score over them.
+
+    References
+    ----------
+    Goodfellow, Bengio & Courville (2016), "Deep learning", algorithm 5.1.
+
+    Examples
+    --------
+    >>> for fold in k_folds(5, 2):
+    ...     print(fold.train, fold.validation)
+    [3 4] [0 1 2]
+    [0 1 2] [3 4]
+    """
+    n = integer("n", n, 2)
+    k = integer("k", k, 2, n)
+    order = np.arange(n) if rng is None else shuffled(n, rng)
+    fold = np.empty(n, np.int64)
+    _assign(order, k, fold)
+    return [Fold(np.flatnonzero(fold != j), np.flatnonzero(fold == j)) for j in range(k)]
+
+
+@kernel
+def _assign(order, k, fold):
+    size, extra = order.size // k, order.size % k
+    start = 0
+    for j in range(k):
+        stop = start + size + (1 if j < extra else 0)
+        for i in range(start, stop):
+            fold[order[i]] = j
+        start = stop
+
+
+def cross_validate(score: Callable, candidate: Any, folds: Sequence[Fold], resource: int | None = None) -> float:
+    r"""Return the mean score of a candidate over the folds, each of them weighing the same.
+
+    Parameters
+    ----------
+    score : callable
+        Called as ``score(candidate, train, validation)``, or with ``resource`` as a fourth argument if there is one:
+        trains on the examples with the numbers ``train`` and returns a number for ``validation``, larger is better.
+    candidate
+        What is handed to `score`.
+    folds : sequence of Fold
+        From `k_folds`, or any pairs of index arrays.
+    resource : int, optional
+        How much may be spent on each training: epochs, examples, trees.
+
+    Returns
+    -------
+    float
+        The mean.
+
+    Raises
+    ------
+    ValueError
+        If there are no folds.
+
+    See Also
+    --------
+    search : Over many candidates.
+
+    References
+    ----------
+    Goodfellow, Bengio & Courville (2016), "Deep learning", algorithm 5.1.
+
+    Examples
+    --------
+    How well the mean of the training examples predicts, shrunk by a factor.
+
+    >>> x = np.array([3.0, 4.0, 5.0, 4.0])
+    >>> def score(factor, train, validation):
+    ...     return -np.mean((factor * x[train].mean() - x[validation]) ** 2)
+    >>> cross_validate(score, 1.0, k_folds(4, 2)), cross_validate(score, 0.5, k_folds(4, 2))
+    (-1.25, -4.8125)
+    """
+    if not len(folds):
+        raise ValueError("folds: expected at least one, got none")
+    extra = () if resource is None else (resource,)
+    return float(np.mean([float(score(candidate, train, validation, *extra)) for train, validation in folds]))
+
+
+def search(score: Callable, candidates: Sequence, folds: Sequence[Fold]) -> Search:
+    r"""Return the candidate with the best mean score over the folds; of equal ones the first.
+
+    Parameters
+    ----------
+    score : callable
+        As for `cross_validate`: larger is better.
+    candidates : sequence
+        From `grid`, `random_candidates` or by hand.
+    folds : sequence of Fold
+        Where to validate.
+
+    Returns
+    -------
+    Search
+        ``best``, its ``score`` and all ``trials``. A score of NaN never wins. The score of the winner is optimistic, as
+        it was selected: report another one, on data that no trial has seen.
+
+    Raises
+    ------
+    ValueError
+        If there are no candidates or no folds, or every score is NaN.
+
+    See Also
+    --------
+    successive_halving : The same for less.
+
+    References
+    ----------
+    Bergstra & Bengio (2012), "Random search for hyper-parameter optimization".
+
+    Examples
+    --------
+    >>> x = np.array([3.0, 4.0, 5.0, 4.0])
+    >>> def score(candidate, train, validation):
+    ...     return -np.mean((candidate["factor"] * x[train].mean() - x[validation]) ** 2)
+    >>> search(score, grid({"factor": [0.5, 1.0, 2.0]}), k_folds(4, 2)).best
+    {'factor': 1.0}
+    """
+    trials = [Trial(candidate, cross_validate(score, candidate, folds), None) for candidate in candidates]
+    best = _best(trials, 1)[0]
+    return Search(best.candidate, best.score, trials)
+
+
+def _best(trials, count):
+    """Return the best trials, NaN last; of equal ones the first come first."""
+    if all(math.isnan(trial.score) for trial in trials):
+        raise ValueError(f"candidates: expected a score that is a number, got {len(trials)} candidates without one")
+    return sorted(trials, key=lambda trial: -math.inf if math.isnan(trial.score) else trial.score, reverse=True)[:count]
+
+
+def successive_halving(
+    score: Callable, candidates: Sequence, folds: Sequence[Fold], min_resource: int, factor: int = 3
+) -> Search:
+    r"""Return the winner of a tournament: all candidates get a little, the best of them more, until few are left.
+
+    Round i spends :math:`r_i = r_0 \eta^i` on each training and keeps the best :math:`\lceil n_i / \eta \rceil` of its
+    :math:`n_i` candidates, so that every round costs about the same. It ends with the round that has at most
+    :math:`\eta` candidates.
+
+    Parameters
+    ----------
+    score : callable
+        Called as ``score(candidate, train, validation, resource)``; larger is better.
+    candidates : sequence
+        From `grid`, `random_candidates` or by hand.
+    folds : sequence of Fold
+        Where to validate.
+    min_resource : int
+        What each training of the first round may spend.
+    factor : int
+        The reduction :math:`\eta`, at least 2.
+
+    Returns
+    -------
+    Search
+        ``best``, the winner of the last round, with its ``score`` there, and the ``trials`` of all rounds.
+
+    Raises
+    ------
+    TypeError
+        If a number is not an integer.
+    ValueError
+        If there are no candidates or no folds, every score of a round is NaN, or a number is outside its range.
+
+    See Also
+    --------
+    search : All candidates at full cost.
+
+    References
+    ----------
+    Jamieson & Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization".
+
+    Examples
+    --------
+    Nine candidates that need time to show what they are worth: rounds of 9, 3 with resources of 1 and 3.
+
+    >>> def score(candidate, train, validation, resource):
+    ...     return candidate * (1 - 0.5**resource)
+    >>> result = successive_halving(score, range(9), [Fold([0], [1])], min_resource=1)
+    >>> result.best, [(trial.candidate, trial.resource) for trial in result.trials[9:]]
+    (8, [(8, 3), (7, 3), (6, 3)])
+    """
+    resource, factor = integer("min_resource", min_resource, 1), integer("factor", factor, 2)
+    trials: list[Trial] = []
+    alive = list(candidates)
+    while True:
+        made = [Trial(candidate, cross_validate(score, candidate, folds, resource), resource) for candidate in alive]
+        trials += made
+        if len(alive) <= factor:
+            best = _best(made, 1)[0]
+            return Search(best.candidate, best.score, trials)
+        alive = [trial.candidate for trial in _best(made, -(-len(alive) // factor))]
+        resource *= factor
