@@ -154,7 +154,7 @@ assert len(polygons) > 100
 #   their middle.
 fig, ax = plt.subplots(figsize=(4.2, 4), layout="constrained")
 colors = np.where(scores > 0, "C1", "C0")
-cells = PolyCollection(polygons, facecolors=colors, edgecolors="C3", linewidths=0.3, alpha=0.4, rasterized=True)
+cells = PolyCollection(polygons, facecolors=colors, edgecolors="C3", linewidths=0.3, alpha=0.4)
 ax.add_collection(cells)
 for value, style in ((0, "C0o"), (1, "C1^")):
     ax.plot(*x[label == value].T, style, markersize=2, rasterized=True)

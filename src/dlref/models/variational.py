@@ -200,7 +200,7 @@ def gaussian_kl(mean: ArrayLike, logvar: ArrayLike, /) -> NDArray:
 
     See Also
     --------
-    kl_divergence : For discrete distributions.
+    dlref.losses.kl_divergence : For discrete distributions.
 
     References
     ----------

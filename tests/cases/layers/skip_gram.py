@@ -159,7 +159,6 @@ PROOFS = [
         "normwise",
         {"float32": 1e-4, "float64": 1e-12},  # 73,000 terms that cancel
         optimum,
-        direction="backward",
     ),
     Proof([skip_gram_pairs], "the law of the windows", "20,000 places; in deviations", "absolute", 4.0, windows),
     Proof(
