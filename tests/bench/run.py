@@ -63,7 +63,7 @@ def main(options):
         if options.words and not any(word in bench.function for word in options.words):
             continue
         for dtype in bench.dtypes:
-            forward = not bench.function.endswith(("_backward", "_with_gradient"))
+            forward = not bench.function.endswith(("_backward", "_with_gradient", "_train"))
             with torch.inference_mode(forward):
                 ours, theirs, ratio = compare(*bench.make(dtype), options.turns)
             rows.append(
