@@ -77,7 +77,8 @@ def overflow(page):
 
 
 def unreachable(page):
-    """Return the boxes that scroll sideways and that the Tab key does not reach."""
+    """Return the boxes that scroll sideways and that the Tab key does not reach, once the page has settled."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
     return page.evaluate("""() => [...document.body.querySelectorAll("*")]
         .filter(e => ["auto", "scroll"].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1)
         .filter(e => e.checkVisibility() && e.tabIndex < 0 && !e.querySelector("a, button, [tabindex='0']"))
