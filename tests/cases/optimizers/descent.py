@@ -380,7 +380,35 @@ CONVENTIONS = [
 
 FUSED = "torch.optim.SGD(fused=True), both in place"
 
+
+def rate_thunks(dtype):
+    g, hg = np.random.default_rng(0).normal(size=(2, 10**5)).astype(dtype)
+    tg, th = torch.from_numpy(g), torch.from_numpy(hg)
+    return lambda: exact_rate(g, hg), lambda: (torch.dot(tg, tg) / torch.dot(tg, th)).item()
+
+
+def path_thunks(dtype):
+    """One epoch of 1,000 steps with four examples each."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(4000, 20)).astype(dtype), rng.normal(size=4000).astype(dtype)
+    order = rng.permutation(4000)
+    tx, ty, batches = torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(order).split(4)
+
+    def theirs():
+        w, path = torch.zeros(20, dtype=tx.dtype), []
+        for rows in batches:
+            w = w - 0.01 / len(rows) * (tx[rows].T @ (tx[rows] @ w - ty[rows]))
+            path.append(w)
+        return torch.stack(path)
+
+    return lambda: sgd_least_squares(np.zeros(20, dtype), x, y, order, 0.01, 4), theirs
+
+
 BENCH = [
     Bench("optimizers.sgd", FUSED, size, in_place_thunks(sgd, sgd_state, int(float(size)))) for size in ("1e3", "1e5")
 ]
 BENCH += [Bench("optimizers.sgd", FUSED, "1e6", in_place_thunks(sgd, sgd_state, 10**6), aim=1.1)]
+BENCH += [
+    Bench("optimizers.exact_rate", "two dot products in torch", "1e5", rate_thunks),
+    Bench("optimizers.sgd_least_squares", "a loop in torch", "1000 steps of 4 × 20", path_thunks, aim=1.0),
+]
