@@ -34,13 +34,14 @@ ends = [
 ]
 assert np.isclose(np.linalg.norm(ends[0] - ends[1]), 2 * street.margin)
 nearest = np.linalg.norm(x[y > 0][:, None] - x[y < 0], axis=2).min()
-assert nearest > 2 * street.margin + 0.01
+assert nearest > 2 * street.margin + 0.01, "in this draw; never less than the street's width"
 
 angles = np.linspace(-np.pi, np.pi, 2001)
 directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
 widths = np.array([(x[y > 0] @ u).min() - (x[y < 0] @ u).max() for u in directions])
 assert widths.max() <= 2 * street.margin * (1 + 1e-9), "no direction has a wider street"
-other = directions[np.argmax(np.where(angles > angles[widths.argmax()] + 0.5, widths, -np.inf))]
+turned = (angles > angles[widths.argmax()]) & (widths < 1.5 * street.margin)
+other = directions[turned.argmax()]
 edges = (x[y > 0] @ other).min(), (x[y < 0] @ other).max()
 assert 0 < edges[0] - edges[1] < 1.6 * street.margin
 

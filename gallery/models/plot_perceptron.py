@@ -34,8 +34,8 @@ width = (y * (x @ final.w + final.intercept)).min() / np.hypot(*final.w)
 best = (y * (x @ bound.w + bound.intercept)).min() / np.hypot(*bound.w)
 assert width < best, "it stops at any boundary that separates"
 
-# alt: Two clouds of thirty points each. A fan of straight lines, from faint to strong, sweeps over the plane and ends
-#   between the clouds, touching neither; a dashed line, steeper, runs midway between their nearest points.
+# alt: Two clouds of thirty points each. Three straight lines, from faint to strong, turn about the middle; the last
+#   runs between the clouds, close to one of them. A dashed line, steeper, runs midway between their nearest points.
 # caption: The boundary after each mistake, the later the stronger; dashed, the one with the widest margin among those
 #   through the origin of the points with a constant column.
 fig, ax = plt.subplots(figsize=(5.6, 3.9), layout="constrained")

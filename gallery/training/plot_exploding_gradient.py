@@ -76,7 +76,8 @@ right.legend()
 # A simple layer with ReLU learns to count marks in forty steps, by plain gradient descent. Its recurrent
 # weights begin as a multiple of the identity. With 1.1 the gradient is multiplied by 45 on the way, and the first step
 # throws all units to where ReLU is closed for every input: from then on the gradient is exactly zero. The same start
-# with a clipped gradient learns, and so does a start at 0.9 without clipping.
+# with a clipped gradient learns, and so does a start at 0.9 without clipping. How large the first gradient is depends
+# on the draw of the readout; of twenty draws nearly all die in this way.
 
 
 def task(rng, count, length=40):
@@ -109,18 +110,24 @@ def learn(scale, clip, seed=0, lr=0.003, steps=600, hidden=32):
 with np.errstate(all="ignore"):
     runs = {
         "1.1": learn(1.1, None),
-        "1.1, clipped": learn(1.1, 1.0),
+        "1.1, clipped": learn(1.1, 3.0),
         "0.9": learn(0.9, None),
     }
+    starts = [[learn(scale, None, seed, steps=4) for seed in range(20)] for scale in (1.1, 0.9)]
 mean = 40 * 0.2 * 0.8 / 8**2  # the error of the best constant: the variance of the answer
 (exploded, dead), (clipped, lengths), (tame, _) = runs.values()
-assert exploded[1] > 1e6 and not dead[2:].any() and exploded[2:].min() > 5 * mean
-assert lengths[0] > 300 and np.median(clipped[-100:]) < 0.85 * mean and np.median(tame[-100:]) < 0.6 * mean
+assert exploded[1] > 100 * exploded[0] and not dead[2:].any() and exploded[2:].min() > 5 * mean
+assert np.median(clipped[-100:]) < 0.5 * mean and np.median(tame[-100:]) < 0.5 * mean
+large, small = ([norm[0] for _, norm in several] for several in starts)
+assert np.median(large) > 50 * np.median(small), "1.1 against 0.9, before any step"
+died = [[loss[1] > 100 * loss[0] and not norm[2:].any() for loss, norm in several] for several in starts]
+assert np.mean(died[0]) > 0.8 and not any(died[1])
 
 # alt: Two panels with logarithmic axes over 600 steps of training. Left, the loss: without clipping from 1.1 it leaves
-#   the panel at the top and then stays above 1; clipped from 1.1 and unclipped from 0.9 it falls, with jumps, below the
-#   thin line at 0.1. Right, the norm of the gradient: clipped from 1.1 it begins at several hundred and falls to about
-#   ten; from 0.9 it begins at 6; from 1.1 without clipping it has two points and then none, as it is zero.
+#   the panel at the top and then stays above 1; clipped from 1.1 it falls below the thin line at 0.1 within a hundred
+#   steps, and from 0.9 at once, with jumps. Right, the norm of the gradient: clipped from 1.1 it begins at several
+#   hundred and falls below ten; from 0.9 it stays at about 6; from 1.1 without clipping it has two points and then
+#   none, as it is zero.
 # caption: Loss and norm of the gradient (before clipping) for three starts of the same network: recurrent weights 1.1
 #   times the identity without and with clipping, and 0.9 times. The first run reaches a loss of 1e12 in one step and
 #   then has no gradient at all. After the first three steps the median of every ten is drawn. The thin line is the loss

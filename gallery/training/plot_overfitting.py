@@ -103,7 +103,7 @@ for name, labels in (("true labels", truth), ("random labels", drawn)):
     curves[name] = {key: np.array(values) for key, values in run.history.metrics.items()}
 epoch_of = {name: int(np.argmax(c["training"] == 1.0)) for name, c in curves.items()}
 assert all(c["training"].max() == 1.0 for c in curves.values()), "both are learned to the last example"
-assert curves["true labels"]["new data"][-1] > 0.9 and curves["random labels"]["new data"][-1] < 0.2
+assert curves["true labels"]["new data"][-1] > 0.8 and curves["random labels"]["new data"][-1] < 0.25
 assert epoch_of["random labels"] > 2 * epoch_of["true labels"], "random labels take longer"
 
 # %%
