@@ -141,7 +141,7 @@ growth = {name: np.log2(peak[-1] / peak[-2]) for name, peak in peaks.items()}
 assert growth["whole matrix"] > 1.9 and growth["online softmax"] < 1.1, growth
 
 # alt: Megabytes against the length of the sequence from 256 to 4096 on logarithmic axes. The whole matrix climbs with
-#   slope two to about 65. The online softmax is a little above it up to 512, bends there, and stays below 2.
+#   slope two to about 65. The online softmax is a little above it at 256, below it from 512 on, and stays below 2.
 # caption: Peak memory of one call for one head of 32 features in float32. From a length of 512 on, where the tile of
 #   the online softmax is full, its memory grows with the results alone.
 fig, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")

@@ -22,7 +22,7 @@ __all__ = [
     "scaled_dot_product_attention_backward",
 ]
 
-ROWS, COLUMNS = 512, 512  # queries and keys of a tile of `online_attention`: a megabyte of float32, for the cache
+ROWS, COLUMNS = 256, 512  # queries and keys of a tile of `online_attention`: half a megabyte of float32, for the cache
 
 
 class AttentionGradients(NamedTuple):
@@ -326,7 +326,7 @@ def online_attention(
     """
     q, k, v = reals("q", q, "k", k, "v", v)
     q, k, _, mask, scale = _checked(q, k, v, None, mask, scale)
-    return _online(q, k, v, mask, causal, scale)[0]
+    return _online(q * scale, k, v, mask, causal)[0]
 
 
 @public
@@ -377,29 +377,29 @@ def online_attention_backward(
     dy, q, k, v = reals("dy", dy, "q", q, "k", k, "v", v)
     q, k, _, mask, scale = _checked(q, k, v, None, mask, scale)
     shaped("dy", dy, (*q.shape[:-1], v.shape[-1]))
-    y, normalizers = _online(q, k, v, mask, causal, scale)
+    q = q * scale
+    y, normalizers = _online(q, k, v, mask, causal)
     means = np.einsum("...e,...e->...", dy, y)
     dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
     room = np.empty((2, _tile_size(q, k)), q.dtype)
     for head, t, s in _tiles(q, k, causal):
-        tile = _scores(q, k, mask, scale, head, t, s, room[0])
+        tile = _scores(q, k, mask, head, t, s, room[0])
         d = np.matmul(dy[head][t], v[head][s].T, out=room[1][: tile.size].reshape(tile.shape))
         _unfold(tile, d, _seen(causal, t, s), normalizers[head][t], means[head][t])
         dv[head][s] += tile.T @ dy[head][t]
         dq[head][t] += d @ k[head][s]
         dk[head][s] += d.T @ q[head][t]
     dq *= scale
-    dk *= scale
     return OnlineAttentionGradients(dq, dk, dv)
 
 
-def _online(q, k, v, mask, causal, scale):
-    """Return the result and the logarithm of the sum of exponentials of every query's scores."""
+def _online(q, k, v, mask, causal):
+    """Return, for scaled queries, the result and the logarithm of the sum of exponentials of every query's scores."""
     y = np.zeros((*q.shape[:-1], v.shape[-1]), q.dtype)
     largest, total = np.full(q.shape[:-1], -np.inf, q.dtype), np.zeros(q.shape[:-1], q.dtype)
     room, part = np.empty(_tile_size(q, k), q.dtype), np.empty(ROWS * v.shape[-1], q.dtype)
     for head, t, s in _tiles(q, k, causal):
-        tile, mixed = _scores(q, k, mask, scale, head, t, s, room), y[head][t]
+        tile, mixed = _scores(q, k, mask, head, t, s, room), y[head][t]
         _fold(tile, _seen(causal, t, s), largest[head][t], total[head][t], mixed)
         mixed += np.matmul(tile, v[head][s], out=part[: mixed.size].reshape(mixed.shape))
     _finish(_rows(y), largest.ravel(), total.ravel())
@@ -477,10 +477,10 @@ def _seen(causal, t, s):
     return t.start - s.start + 1 if causal else s.stop - s.start
 
 
-def _scores(q, k, mask, scale, head, t, s, room):
+def _scores(q, k, mask, head, t, s, room):
     rows, columns = q[head][t], k[head][s]
     tile = room[: len(rows) * len(columns)].reshape(len(rows), len(columns))
-    np.matmul(rows * scale, columns.T, out=tile)
+    np.matmul(rows, columns.T, out=tile)
     if mask is not None:
         np.copyto(tile, -np.inf, where=~mask[head][t, s])
     return tile

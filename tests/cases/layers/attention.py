@@ -124,7 +124,7 @@ CASES = [
         from_torch(torch_online),
         kwargs={"mask": PADDING},
         bound=BOUND,
-        label="five tiles, mask",
+        label="six tiles, mask",
         layouts=False,
     ),
     Case(
