@@ -1,12 +1,14 @@
 """Knowledge distillation: a student learns the softened outputs of a teacher."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import index, number, public, reals, same_shape, shaped
 from dlref._compile import inline, kernel, prange
 from dlref._math import exp, expm1, log, log1p, maximum
-from dlref.losses.likelihood import cross_entropy_with_gradient
+from dlref.losses.likelihood import cross_entropy, cross_entropy_backward
 
 __all__ = [
     "distillation_loss",
@@ -64,7 +66,7 @@ def distillation_loss(student: ArrayLike, /, teacher: ArrayLike, temperature: fl
     """
     z, v, t = _checked(student, teacher, temperature)
     rows = np.empty(len(z), z.dtype)
-    _distillation_rows(z, v, t, rows)
+    _distillation_rows(z, v, t, np.array(_SERIES, z.dtype), rows)
     return _mean(rows)
 
 
@@ -110,73 +112,67 @@ def distillation_loss_backward(
     shaped("dy", dy, ())
     z, v, t = _checked(student, teacher, temperature)
     out = np.empty_like(z)
-    _distillation_gradient(z, v, t, z.dtype.type(dy / max(len(z), 1)), out)
+    _distillation_gradient(z, v, t, np.array(_SERIES, z.dtype), z.dtype.type(dy / max(len(z), 1)), out)
     return out
 
 
-@inline
-def _excess(u):
-    # exp(u) - 1 - u without cancellation: never negative, u**2 / 2 near zero
-    if -0.25 < u < 0.25:
-        s = u / 479001600 + 1 / 39916800
-        s = s * u + 1 / 3628800
-        s = s * u + 1 / 362880
-        s = s * u + 1 / 40320
-        s = s * u + 1 / 5040
-        s = s * u + 1 / 720
-        s = s * u + 1 / 120
-        s = s * u + 1 / 24
-        s = s * u + 1 / 6
-        return (s * u + 1 / 2) * u * u
-    return expm1(u) - u
+# 1 / 12!, ..., 1 / 3!, 1 / 2!
+_SERIES = [1 / math.factorial(k) for k in range(12, 1, -1)]
 
 
 @inline
-def _divergence(z, v, t):
-    # KL(q || p) = log E[exp(u)] for u = (z - v) / t less its mean, both under q; also the mean and q's normalization
-    top = v[0]
+def _excess(u, c):
+    # exp(u) - 1 - u, never negative; as a difference it would cancel near zero
+    s = ((((c[0] * u + c[1]) * u + c[2]) * u + c[3]) * u + c[4]) * u + c[5]
+    s = ((((s * u + c[6]) * u + c[7]) * u + c[8]) * u + c[9]) * u + c[10]
+    return s * u * u if 4 * abs(u) < 1 else expm1(u) - u
+
+
+@kernel(sums=True)
+def _divergence(z, v, rate, series, q):
+    # u = (z - v) / T less its mean under q, whose factor 1 / total is left out
+    total, mean, value = z.dtype.type(0), z.dtype.type(0), z.dtype.type(0)
+    top, highest = v[0], (z[0] - v[0]) * rate
     for k in range(v.size):
         top = maximum(top, v[k])
-    total, mean = v.dtype.type(0), v.dtype.type(0)
+        highest = maximum(highest, (z[k] - v[k]) * rate)
     for k in range(v.size):
-        q = exp((v[k] - top) / t)
-        total += q
-        mean += q * ((z[k] - v[k]) / t)
+        q[k] = exp((v[k] - top) * rate)
+        total += q[k]
+        mean += q[k] * ((z[k] - v[k]) * rate)
     mean /= total
-    highest = (z[0] - v[0]) / t - mean
-    for k in range(v.size):
-        highest = maximum(highest, (z[k] - v[k]) / t - mean)
-    value = 0.0
-    if highest < 80:
+    if highest - mean < 80:
         for k in range(v.size):
-            value += exp((v[k] - top) / t) / total * _excess((z[k] - v[k]) / t - mean)
-        return log1p(value), mean, total, top
-    # exp would overflow: the same, as the difference of two logarithms of sums
+            value += q[k] * _excess((z[k] - v[k]) * rate - mean, series)
+        return log1p(value / total), mean, total, top
+    # exp(u) would overflow: a difference of two logarithms of sums instead
     peak = z[0]
     for k in range(v.size):
         peak = maximum(peak, z[k])
     for k in range(v.size):
-        value += exp((z[k] - peak) / t) / total
-    return (peak - top) / t - mean + log(value), mean, total, top
+        value += exp((z[k] - peak) * rate)
+    return (peak - top) * rate - mean + log(value / total), mean, total, top
 
 
 @kernel
-def _distillation_rows(z, v, t, out):
+def _distillation_rows(z, v, t, series, out):
+    rate = z.dtype.type(1) / t
     for n in prange(z.shape[0]):
-        out[n] = t * t * _divergence(z[n], v[n], t)[0]
+        q = np.empty_like(v[n])
+        out[n] = t * t * _divergence(z[n], v[n], rate, series, q)[0]
 
 
 @kernel
-def _distillation_gradient(z, v, t, scale, out):
+def _distillation_gradient(z, v, t, series, scale, out):
+    rate = z.dtype.type(1) / t
     for n in prange(z.shape[0]):
         row, teacher, g = z[n], v[n], out[n]
-        value, mean, total, top = _divergence(row, teacher, t)
+        value, mean, total, top = _divergence(row, teacher, rate, series, g)
         for k in range(row.size):
-            # p - q = q (exp(d) - 1), or the difference itself where q may have underflowed
-            d = (row[k] - teacher[k]) / t - mean - value
-            log_q = (teacher[k] - top) / t - log(total)
-            difference = exp(log_q) * expm1(d) if d < 1 else exp(log_q + d) - exp(log_q)
-            g[k] = scale * t * difference
+            q, d = g[k] / total, (row[k] - teacher[k]) * rate - mean - value
+            p = exp((row[k] - top) * rate - mean - value) / total
+            # p - q = q (exp(d) - 1) where they are close
+            g[k] = scale * t * (q * expm1(d) if d < 1 else p - q)
 
 
 @public
@@ -226,8 +222,9 @@ def distillation_objective(
     >>> float(distillation_objective([[0.0, 0.0]], [[0.0, 0.0]], [1], mix=0.5) / np.log(2))
     0.5
     """
-    soft, (hard, _), mix, _ = _both(student, teacher, target, temperature, mix)
-    return np.asarray((1 - mix) * hard + mix * soft, soft.dtype)
+    z, v, target, mix = _both(student, teacher, target, mix)
+    hard, soft = cross_entropy(z, target), distillation_loss(z, v, temperature)
+    return np.asarray((1 - mix) * hard + mix * soft, z.dtype)
 
 
 @public
@@ -276,16 +273,14 @@ def distillation_objective_backward(
     """
     dy, student, teacher = reals("dy", dy, "student", student, "teacher", teacher)
     shaped("dy", dy, ())
-    _, (_, gradient), mix, z = _both(student, teacher, target, temperature, mix)
-    soft = distillation_loss_backward(dy, student, teacher, temperature)
-    return (dy * z.dtype.type(1 - mix)) * gradient + z.dtype.type(mix) * soft
+    z, v, target, mix = _both(student, teacher, target, mix)
+    hard, soft = (np.asarray(dy * share, z.dtype) for share in (1 - mix, mix))
+    return cross_entropy_backward(hard, z, target) + distillation_loss_backward(soft, z, v, temperature)
 
 
-def _both(student, teacher, target, temperature, mix):
-    mix = number("mix", mix, 0, 1)
-    z, _, _ = _checked(student, teacher, temperature)
-    target = index("target", target, z.shape[1], (len(z),))
-    return distillation_loss(student, teacher, temperature), cross_entropy_with_gradient(z, target), mix, z
+def _both(student, teacher, target, mix):
+    z, v, _ = _checked(student, teacher, 1.0)
+    return z, v, index("target", target, z.shape[1], (len(z),)), number("mix", mix, 0, 1)
 
 
 @public
