@@ -2,9 +2,10 @@
 Catastrophic forgetting: the new task overwrites the old one
 ============================================================
 
-A network learns three tasks, one after the other. Plain training on the third leaves the first barely better than
-guessing, although the network has room for all three. Holding the weights that the old tasks need, or showing a few of
-their examples again, keeps most of it; and there is a kind of sequence in which only the second way works.
+A network learns three tasks, one after the other. After plain training on the third, about four in ten answers
+to the first two are wrong, although the network has room for all three. Holding the weights that the old tasks need, or
+showing a few of their examples again, keeps most of it; and there is a kind of sequence in which only the second way
+works.
 """
 
 # %%
@@ -12,9 +13,9 @@ their examples again, keeps most of it; and there is a kind of sequence in which
 # ---------------
 #
 # The tasks are the same digits with their 64 pixels in three orders, so that what has been learned about places is of
-# no use, and in the way. Eight epochs for each task. Elastic weight consolidation adds a penalty for moving away from
+# no use, and in the way. Twelve epochs for each task. Elastic weight consolidation adds a penalty for moving away from
 # the parameters after each earlier task, weighted by the Fisher information; rehearsal adds to each batch ten examples
-# from a memory of 60 for each earlier task.
+# from a memory of 60 for each earlier task. Everything is done three times, with other orders and other weights.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +29,7 @@ digits = load_digits()
 order = np.random.default_rng(0).permutation(1797)
 images, labels = digits.data[order] / 16, np.eye(10)[digits.target[order]]
 train, test = slice(0, 1000), slice(1000, 1797)
-epochs = 8
+epochs = 12
 
 
 def log_probabilities(params, x):
@@ -40,7 +41,7 @@ def accuracy(params, x, y):
     return np.mean(log_probabilities(params, x).argmax(1) == y.argmax(1))
 
 
-def sequence(tasks, judged, how, epochs=8, strength=100.0, seed=0):
+def sequence(tasks, judged, how, epochs=epochs, strength=50.0, seed=0):
     """Learn tasks one after the other; return the accuracies on all of them after every epoch."""
     rng = np.random.default_rng(seed)
     params = [rng.normal(size=(64, 64)) / 8, np.zeros(64), rng.normal(size=(10, 64)) / 8, np.zeros(10)]
@@ -63,46 +64,56 @@ def sequence(tasks, judged, how, epochs=8, strength=100.0, seed=0):
         )  # fmt: skip
         params = run.params
         if how == "EWC" and len(anchors) < len(tasks) - 1:
-            anchors.append(([p.copy() for p in params], fisher_diagonal(log_probabilities, params, x[:20])))
+            anchors.append(([p.copy() for p in params], fisher_diagonal(log_probabilities, params, x[:30])))
         elif how == "rehearsal":
             kept = reservoir(len(x), 60, rng)
             memory.append((x[kept], y[kept]))
     return np.array(rows)
 
 
-rng = np.random.default_rng(1)
-orders = [np.arange(64), rng.permutation(64), rng.permutation(64)]
-permuted = [[(images[part][:, pixels], labels[part]) for pixels in orders] for part in (train, test)]
-runs = {how: sequence(*permuted, how) for how in ("plain", "EWC", "rehearsal")}
-matrices = {how: rows[epochs - 1 :: epochs] for how, rows in runs.items()}
-measured = {how: transfer_measures(matrix) for how, matrix in matrices.items()}
-assert measured["plain"].forgetting > 0.3 and measured["plain"].accuracy < 0.75
+def permuted(seed):
+    """Return training and test data of three tasks with the pixels in three orders."""
+    rng = np.random.default_rng(100 + seed)
+    orders = [np.arange(64), rng.permutation(64), rng.permutation(64)]
+    return [[(images[part][:, pixels], labels[part]) for pixels in orders] for part in (train, test)]
+
+
+seeds = range(3)
+data = [permuted(seed) for seed in seeds]
+styles = {"plain": "C0-", "EWC": "C1--", "rehearsal": "C2-."}
+runs = {how: np.array([sequence(*data[seed], how, seed=seed) for seed in seeds]) for how in styles}
+measured = {how: [transfer_measures(rows[epochs - 1 :: epochs]) for rows in found] for how, found in runs.items()}
+right = {how: np.array([found.accuracy for found in all_runs]) for how, all_runs in measured.items()}
+lost = {how: np.array([found.forgetting for found in all_runs]) for how, all_runs in measured.items()}
+assert lost["plain"].mean() > 0.3
 # EWC forgets as little as rehearsal, and pays for it with what it learns of the new tasks.
-assert measured["rehearsal"].accuracy > measured["plain"].accuracy + 0.1
-assert measured["EWC"].accuracy > measured["plain"].accuracy + 0.02
-assert max(measured[how].forgetting for how in ("EWC", "rehearsal")) < 0.15
+assert right["EWC"].mean() > right["plain"].mean() + 0.06 and (right["EWC"] > right["plain"]).all()
+assert right["rehearsal"].mean() > right["plain"].mean() + 0.15
+assert max(lost["EWC"].mean(), lost["rehearsal"].mean()) < 0.5 * lost["plain"].mean()
 
 # All three tasks at once, mixed: there is room for them.
-mixed = [tuple(np.concatenate(parts) for parts in zip(*permuted[0], strict=True))]
-together = sequence(mixed, permuted[1], "plain")[-1]
+mixed = [tuple(np.concatenate(parts) for parts in zip(*data[0][0], strict=True))]
+together = sequence(mixed, data[0][1], "plain")[-1]
 assert together.min() > 0.88, together
 
-# alt: Three panels, accuracy on one task each over 24 epochs, of which the first eight train the first task, then the
+# alt: Three panels, accuracy on one task each over 36 epochs, of which the first twelve train the first task, then the
 #   second, then the third. Plain training: the first task rises to 0.95, falls when the second begins and with the
-#   third, to 0.45. With elastic weight consolidation and with rehearsal it stays above 0.8. On the third task plain
-#   training and rehearsal reach 0.9, elastic weight consolidation 0.65.
-# caption: Accuracy on each of three tasks while they are learned one after the other; the shaded epochs train the task
-#   of the panel. In brackets the mean accuracy over all tasks at the end.
-styles = {"plain": "C0-", "EWC": "C1--", "rehearsal": "C2-."}
+#   third, to about 0.5. With elastic weight consolidation and with rehearsal it stays above 0.8. On the third task
+#   plain training and rehearsal reach more than 0.9, elastic weight consolidation about 0.75.
+# caption: Accuracy on each of three tasks while they are learned one after the other, mean and range of three
+#   sequences; the shaded epochs train the task of the panel. In brackets the mean accuracy over all tasks at the end.
 fig, panels = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
+epoch = np.arange(1, 3 * epochs + 1)
 for j, ax in enumerate(panels):
     ax.axvspan(j * epochs + 0.5, (j + 1) * epochs + 0.5, color="C4", alpha=0.15)
-    for how, rows in runs.items():
-        label = f"{how} ({measured[how].accuracy:.2f})"
-        ax.plot(np.arange(1, 3 * epochs + 1), rows[:, j], styles[how], label=label)
+    for how, found in runs.items():
+        of_task, color = found[:, :, j], styles[how][:2]
+        ax.fill_between(epoch, of_task.min(axis=0), of_task.max(axis=0), color=color, alpha=0.15, linewidth=0)
+        ax.plot(epoch, of_task.mean(axis=0), styles[how], label=f"{how} ({right[how].mean():.2f})")
     ax.set(title=f"task {j + 1}", xlabel="epoch", ylim=(0, 1.02))
 panels[0].set(ylabel="accuracy")
 panels[2].legend(loc="upper left", fontsize=8)
+print({how: (right[how].round(2), lost[how].round(2)) for how in styles})
 
 # %%
 # New classes
@@ -119,8 +130,8 @@ ends = {how: transfer_measures(matrix) for how, matrix in classes.items()}
 assert ends["rehearsal"].accuracy > 0.75 and max(ends["plain"].accuracy, ends["EWC"].accuracy) < 0.5, ends
 
 # alt: Three square maps of accuracy, rows for the task trained last, 1 to 5, columns for the task judged. Plain
-#   training has a bright diagonal and nothing below it; with elastic weight consolidation the first column and one more
-#   entry below the diagonal are half dark; rehearsal is bright on and below the diagonal.
+#   training has a bright diagonal and nothing below it; with elastic weight consolidation three entries of the first
+#   column are not quite dark either; rehearsal is bright on and below the diagonal.
 # caption: Accuracy on each pair of digits (columns) after each of five tasks (rows). In brackets the mean of the last
 #   row.
 fig, panels = plt.subplots(1, 3, figsize=(8, 2.9), sharey=True, layout="constrained")
