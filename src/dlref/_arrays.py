@@ -34,6 +34,7 @@ __all__ = [
     "record",
     "same_shape",
     "shaped",
+    "sizes",
 ]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -200,6 +201,12 @@ def pair(name, value, low=0):
     return count, count
 
 
+def sizes(name, value):
+    """Return the shape that one integer or a sequence of them states."""
+    several = isinstance(value, (tuple, list, np.ndarray))
+    return tuple(integer(name, n, 0) for n in value) if several else (integer(name, value, 0),)
+
+
 def option(name, value, choices):
     """Return ``value`` if it is one of ``choices``."""
     if not isinstance(value, Hashable):
@@ -229,7 +236,7 @@ def floating(name, value):
         dtype = None if value is None else np.dtype(value)
     except TypeError:
         dtype = None
-    if dtype not in FLOATS:
+    if dtype is None or dtype not in FLOATS:  # NumPy holds None equal to float64
         raise TypeError(f"{name}: expected float32 or float64, got {value if dtype is None else dtype}")
     return dtype
 

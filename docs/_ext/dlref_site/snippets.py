@@ -101,6 +101,10 @@ def integer(name, value, low=None, high=None):
 def pair(name, value, low=0):
     return (value, value) if np.ndim(value) == 0 else tuple(value)
 """,
+    "sizes": """\
+def sizes(name, value):
+    return (int(value),) if np.ndim(value) == 0 else tuple(value)
+""",
     "option": """\
 def option(name, value, choices):
     assert value in choices, f"{name}: expected one of {choices}"

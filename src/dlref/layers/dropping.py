@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import generator, integer, mask, number, public, real, reals, same_shape
+from dlref._arrays import generator, integer, mask, number, public, real, reals, same_shape, sizes
 from dlref._compile import kernel, prange
 
 __all__ = ["MCDropout", "dropout", "dropout_backward", "dropout_mask", "mc_dropout"]
@@ -40,9 +40,9 @@ def dropout_mask(shape: int | Sequence[int], rate: float, rng: np.random.Generat
     Raises
     ------
     TypeError
-        If `rng` is not a generator.
+        If `rng` is not a generator, or a length is not an integer.
     ValueError
-        If `rate` is outside of [0, 1].
+        If `rate` is outside of [0, 1], or a length is negative.
 
     See Also
     --------
@@ -60,7 +60,7 @@ def dropout_mask(shape: int | Sequence[int], rate: float, rng: np.random.Generat
     >>> [int((~dropout_mask(8, 0.25, rng)).sum()) for _ in range(6)]
     [3, 1, 1, 2, 3, 4]
     """
-    rate = number("rate", rate, 0, 1)
+    shape, rate = sizes("shape", shape), number("rate", rate, 0, 1)
     return generator("rng", rng).random(shape, dtype=np.float32) >= np.float32(rate)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from dlref._arrays import generator, integer, number, option
+from dlref._arrays import floating, generator, number, option, sizes
 from dlref._compile import kernel
 
 __all__ = ["Fans", "Gains", "fans", "gain", "glorot", "he", "lecun", "orthogonal", "variance_scaling"]
@@ -46,8 +46,10 @@ def fans(shape: Sequence[int]) -> Fans:
 
     Raises
     ------
+    TypeError
+        If a length is not an integer.
     ValueError
-        If the shape has fewer than two axes.
+        If the shape has fewer than two axes, or a length is negative.
 
     See Also
     --------
@@ -62,11 +64,11 @@ def fans(shape: Sequence[int]) -> Fans:
     >>> fans((32, 16, 3, 3))
     Fans(fan_in=144, fan_out=288)
     """
-    sizes = tuple(integer("shape", n, 0) for n in shape) if isinstance(shape, (tuple, list, np.ndarray)) else ()
-    if len(sizes) < 2:
+    lengths = sizes("shape", shape)
+    if len(lengths) < 2:
         raise ValueError(f"shape: expected at least two axes, outputs and inputs, got {shape!r}")
-    window = math.prod(sizes[2:])
-    return Fans(sizes[1] * window, sizes[0] * window)
+    window = math.prod(lengths[2:])
+    return Fans(lengths[1] * window, lengths[0] * window)
 
 
 def gain(f: Callable, f_backward: Callable) -> Gains:
@@ -167,7 +169,7 @@ def variance_scaling(
     option("mode", mode, ("fan_in", "fan_out", "fan_avg"))
     option("distribution", distribution, ("normal", "uniform", "truncated"))
     n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
-    std, dtype, rng = number("gain", gain, 0) / math.sqrt(max(n, 1)), _dtype(dtype), generator("rng", rng)
+    std, dtype, rng = number("gain", gain, 0) / math.sqrt(max(n, 1)), floating("dtype", dtype), generator("rng", rng)
     if distribution == "uniform":
         weights = rng.uniform(-math.sqrt(3) * std, math.sqrt(3) * std, shape)
     else:
@@ -344,7 +346,7 @@ def orthogonal(
     True
     """
     fans(shape)
-    dtype, rng = _dtype(dtype), generator("rng", rng)
+    dtype, rng = floating("dtype", dtype), generator("rng", rng)
     outputs, inputs = shape[0], math.prod(shape[1:])
     rows = rng.standard_normal((min(outputs, inputs), max(outputs, inputs)), dtype)
     for first in range(0, len(rows), BLOCK):
@@ -373,13 +375,3 @@ def _orthonormalize(rows):
             length += row[d] * row[d]
         # Divided by a positive length: a QR with free signs would not be uniform.
         row /= np.sqrt(length)
-
-
-def _dtype(dtype):
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found not in (np.float32, np.float64):
-        raise TypeError(f"dtype: expected float32 or float64, got {found or type(dtype).__name__}")
-    return found

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import generator, index, integer, not_negative, number, public, real, reals, shaped
+from dlref._arrays import generator, index, integer, not_negative, number, public, real, reals, shaped, sizes
 from dlref._compile import kernel
 from dlref._math import exp, log1p
 
@@ -141,14 +141,16 @@ def _pairs(ids, reach, out):
                 k += 1
 
 
-def draw_negatives(counts: ArrayLike, shape: Sequence[int], rng: np.random.Generator, power: float = 0.75) -> NDArray:
+def draw_negatives(
+    counts: ArrayLike, shape: int | Sequence[int], rng: np.random.Generator, power: float = 0.75
+) -> NDArray:
     r"""Draw words with probability in proportion to a power of their count.
 
     Parameters
     ----------
     counts : array_like, shape (V,)
         How often each word occurs.
-    shape : sequence of int
+    shape : int or sequence of int
         Of the result: pairs and negatives for each.
     rng : numpy.random.Generator
         Draws one uniform number for each.
@@ -163,9 +165,9 @@ def draw_negatives(counts: ArrayLike, shape: Sequence[int], rng: np.random.Gener
     Raises
     ------
     TypeError
-        If `counts` is neither real nor integer, or `rng` not a generator.
+        If `counts` is neither real nor integer, `rng` not a generator, or a length not an integer.
     ValueError
-        If a count is negative or infinite, or all are zero.
+        If a count is negative or infinite, or all are zero, or a length is negative.
 
     See Also
     --------
@@ -184,7 +186,8 @@ def draw_negatives(counts: ArrayLike, shape: Sequence[int], rng: np.random.Gener
     if not ((weights >= 0) & (weights < np.inf)).all() or not weights.any():
         raise ValueError("counts: expected finite numbers from 0, not all of them 0")
     ladder = np.cumsum(weights ** number("power", power, 0) * (weights > 0))
-    return np.searchsorted(ladder, generator("rng", rng).random(shape) * ladder[-1], side="right")
+    draws = generator("rng", rng).random(sizes("shape", shape))
+    return np.searchsorted(ladder, draws * ladder[-1], side="right")
 
 
 @public

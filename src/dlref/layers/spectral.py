@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import integer, number, pair, public, real, reals, same_shape, shaped
 from dlref._compile import kernel
+from dlref._math import maximum
 
 __all__ = [
     "PowerIteration",
@@ -192,10 +193,16 @@ def _power_iteration(w, steps, eps, u, v):
 
 @kernel(sums=True)
 def _unit(x, eps):
-    total = x.dtype.type(0)
+    # In units of the largest entry, the square of which may be too large for the format.
+    zero, unit = x.dtype.type(0), x.dtype.type(0)
     for i in range(x.size):
-        total += x[i] * x[i]
-    norm = np.sqrt(total)
+        unit = maximum(unit, abs(x[i]))
+    if not zero < unit < np.inf:
+        unit = x.dtype.type(1)
+    total = zero
+    for i in range(x.size):
+        total += (x[i] / unit) * (x[i] / unit)
+    norm = unit * np.sqrt(total)
     divisor = max(norm, eps)
     for i in range(x.size):
         x[i] /= divisor

@@ -266,8 +266,7 @@ def adaptive_gradient_clip(g: ArrayLike, w: ArrayLike, threshold: float = 0.01, 
 
     References
     ----------
-    Brock, De, Smith & Simonyan (2021), "High-performance large-scale image recognition without normalization",
-    equation 3.
+    Brock, De, Smith & Simonyan (2021), "High-performance large-scale image recognition without normalization".
 
     Examples
     --------

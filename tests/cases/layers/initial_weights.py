@@ -154,6 +154,9 @@ PROOFS = [
 EDGES = [
     Edge(fans, ((10, 3, 5, 5),), (75, 250), "a filter sums 3 channels times 25 positions", input="(10, 3, 5, 5)"),
     Edge(fans, ((10,),), ValueError, "a bias has no fans", input="(10,)"),
+    Edge(fans, ((10, "a"),), TypeError, "lengths are integers", input="(10, 'a')"),
+    Edge(lecun, ((2, 3), draw()), TypeError, "no such dtype", {"dtype": "half"}, input="(2, 3), dtype half"),
+    Edge(lecun, ((2, 3), draw()), TypeError, "None is no dtype either", {"dtype": None}, input="(2, 3), dtype None"),
     Edge(lecun, ((2, 0), draw()), np.zeros((2, 0)), "no inputs, no division by zero", input="(2, 0)", output="[]"),
     Edge(
         variance_scaling,

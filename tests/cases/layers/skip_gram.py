@@ -173,6 +173,7 @@ PROOFS = [
 ]
 
 EDGES = [
+    Edge(draw_negatives, ([1, 1], (2, "a"), np.random.default_rng(0)), TypeError, "lengths are integers"),
     Edge(
         skip_gram_loss,
         ([[1.0]], [[1000.0]], [0], [0], np.zeros((1, 0), int)),

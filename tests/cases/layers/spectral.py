@@ -24,6 +24,10 @@ def vectors(rng, shape):
     return w, *(x / np.linalg.norm(x) for x in near)
 
 
+def far(rng, dtype):
+    return 10 * np.sqrt(np.finfo(dtype).max) * rng.normal(size=(6, 24)), rng.normal(size=6)
+
+
 def torch_normalize(w, u, v):
     return w / (u @ w.reshape(w.shape[0], -1) @ v)
 
@@ -32,10 +36,11 @@ def from_svd(w, u, steps, eps=1e-12):
     """The formula of the iterates in the basis of the singular vectors, from NumPy's decomposition."""
     left, sigma, right = np.linalg.svd(w.reshape(w.shape[0], -1), full_matrices=False)
     start = left.T @ u
-    v = sigma ** (2 * steps - 1) * start
-    out = sigma ** (2 * steps) * start
+    top, ratio = sigma[0], sigma / sigma[0]
+    v = ratio ** (2 * steps - 1) * start
+    out = ratio ** (2 * steps) * start
     v, out = v / np.linalg.norm(v), out / np.linalg.norm(out)
-    return left @ out, right.T @ v, np.asarray(np.linalg.norm(sigma * v))
+    return left @ out, right.T @ v, np.asarray(top * np.linalg.norm(ratio * v))
 
 
 def dense_singular_values(w, size):
@@ -80,6 +85,7 @@ CASES = [
         "numpy.linalg.svd",
         from_svd,
         kwargs={"steps": 3},
+        sweep={"squares that overflow": far},
         bound=Normwise(24, 4.0),
         refuses=[
             ((np.ones((2, 3)), [1.0]), {}, ValueError, r"u: expected shape \(2,\), got \(1,\)"),
@@ -180,6 +186,22 @@ EDGES = [
         "weights of zero have no direction: 0 / 0",
         input="0, u = v = 1",
         output="nan",
+    ),
+    Edge(
+        power_iteration,
+        ([[3e30, 0.0], [0.0, 1e30]], [1.0, 0.0]),
+        (np.array([1.0, 0.0]), np.array([1.0, 0.0]), np.float64(3e30)),
+        "in float32 the squares are infinite, the norm is not",
+        input="diag(3e30, 1e30), u = (1, 0)",
+        output="u = v = (1, 0), 3e30",
+    ),
+    Edge(
+        power_iteration,
+        ([[0.0]], [1.0]),
+        (np.array([0.0]), np.array([0.0]), np.float64(0.0)),
+        "weights of zero: no direction, the norm 0",
+        input="0, u = 1",
+        output="u = v = 0, 0",
     ),
     Edge(
         spectral_normalize_backward,

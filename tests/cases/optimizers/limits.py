@@ -55,7 +55,7 @@ def by_norm(g, max_norm):
 
 
 def unit_wise(g, w, threshold=0.01, eps=1e-3):
-    """Equation 3 of Brock et al., one unit at a time."""
+    """The rule of Brock et al., one unit at a time."""
     if g.ndim < 2:
         return unit_wise(g.reshape(1, -1), w.reshape(1, -1), threshold, eps).reshape(g.shape)
     out = np.empty_like(g)
