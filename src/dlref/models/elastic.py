@@ -493,8 +493,9 @@ class _Descent:
         self.x, self.y, self.w = x, y, w
         # Columns that have mattered lie in rows, where they are contiguous.
         self.rows, self.place, self.kept = np.empty(x.shape[::-1], x.dtype), np.full(len(w), -1), 0
-        self.squares = np.zeros_like(w)
-        self.gram, self.spent = None, 0
+        self.columns, self.squares = np.empty(len(w), np.int64), np.zeros_like(w)
+        # Their inner products, where there are at most twice as many as rows of x.
+        self.gram, self.known, self.spent = np.empty((min(len(w), 2 * len(y)),) * 2, x.dtype), 0, 0
         self.refresh()
 
     def refresh(self):
@@ -504,11 +505,19 @@ class _Descent:
     def places(self, at):
         new = at[self.place[at] < 0]
         first, self.kept = self.kept, self.kept + len(new)
-        self.place[new] = np.arange(first, self.kept)
+        self.place[new], self.columns[first : self.kept] = np.arange(first, self.kept), new
         rows = self.rows[first : self.kept]
         rows[...] = self.x[:, new].T
         self.squares[new] = np.einsum("ij,ij->i", rows, rows)
         return self.place[at]
+
+    def products(self):
+        known, kept = self.known, self.kept
+        if known < kept:
+            self.gram[known:kept, :kept] = self.rows[known:kept] @ self.rows[:kept].T
+            self.gram[:known, known:kept] = self.gram[known:kept, :known].T
+            self.known = kept
+        return self.gram
 
     def solve(self, l1, l2, tol, max_epochs):
         y, w = self.y, self.w
@@ -526,15 +535,17 @@ class _Descent:
             room = 64 + 2 * np.count_nonzero(w)
             at = np.sort(np.argsort(-broken)[: min(room, np.count_nonzero(broken > l1))])
             budget, knobs = max_epochs - epochs, (dtype(l1), dtype(l2), dtype(close))
-            # On a residual of n numbers at first; on inner products where it takes long and there are fewer of them.
-            if self.spent < 40 or len(w) > n:
+            places = self.places(at)
+            # On a residual of n numbers at first; then on inner products, which are made in the time of so many epochs.
+            if 16 * self.spent < self.kept or self.kept > len(self.gram):
                 most = min(8 if epochs else 2, budget)
-                done = _descend(self.rows, self.places(at), at, self.squares, *knobs, most, w, self.residual)
+                done = _descend(self.rows, places, at, self.squares, *knobs, most, w, self.residual)
                 self.q = self.residual @ self.x
             else:
-                if self.gram is None:
-                    self.gram = self.x.T @ self.x
-                done = _descend_on_products(self.gram, at, *knobs, min(1000, budget), w, self.q)
+                columns = self.columns[: self.kept]
+                some, q = w[columns], self.q[columns]
+                done = _descend_on_products(self.products(), places, *knobs, min(1000, budget), some, q)
+                w[columns] = some
                 self.refresh()
             epochs, self.spent, close = epochs + done, self.spent + done, close / 4
 
@@ -564,11 +575,11 @@ def _descend(rows, places, at, squares, l1, l2, close, epochs, w, residual):
 
 
 @kernel(sums=True)
-def _descend_on_products(gram, at, l1, l2, close, epochs, w, q):
-    # The same steps: q = x.T residual of all columns, kept up to date.
+def _descend_on_products(gram, places, l1, l2, close, epochs, w, q):
+    # The same steps: q = x.T residual of all columns that are kept, up to date.
     for epoch in range(epochs):
         largest = l1 * 0
-        for j in at:
+        for j in places:
             row, old, curvature = gram[j], w[j], gram[j, j] + l2
             if curvature > 0:
                 score = q[j] + row[j] * old
