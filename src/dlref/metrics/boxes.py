@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import index, number, option, public, real, reals, same_shape, shaped
 from dlref._compile import inline, kernel, prange
-from dlref._math import maximum, minimum
 from dlref.metrics.retrieval import _average
 
 __all__ = [
@@ -135,9 +134,10 @@ def _iou(a, b, out):
         area = (x2 - x1) * (y2 - y1)
         row = out[i]
         for j in range(row.size):
-            width = minimum(x2, right[j]) - maximum(x1, left[j])
-            height = minimum(y2, bottom[j]) - maximum(y1, top[j])
-            common = maximum(width, zero) * maximum(height, zero)
+            # A NaN that a minimum or maximum drops comes back with the areas.
+            width = min(x2, right[j]) - max(x1, left[j])
+            height = min(y2, bottom[j]) - max(y1, top[j])
+            common = max(width, zero) * max(height, zero)
             other = (right[j] - left[j]) * (bottom[j] - top[j])
             row[j] = common / (area + other - common)
 
@@ -253,15 +253,15 @@ def _overlap(a, b, kind, out):
     zero, two = a.dtype.type(0), a.dtype.type(2)
     for i in range(out.size):
         p, q = a[i], b[i]
-        width = minimum(p[2], q[2]) - maximum(p[0], q[0])
-        height = minimum(p[3], q[3]) - maximum(p[1], q[1])
+        width = min(p[2], q[2]) - max(p[0], q[0])
+        height = min(p[3], q[3]) - max(p[1], q[1])
         apart = not (width > zero and height > zero)
         common = zero if apart else width * height
         union = (p[2] - p[0]) * (p[3] - p[1])
         union += (q[2] - q[0]) * (q[3] - q[1]) - common
         out[i] = common / union
-        wide = maximum(p[2], q[2]) - minimum(p[0], q[0])
-        high = maximum(p[3], q[3]) - minimum(p[1], q[1])
+        wide = max(p[2], q[2]) - min(p[0], q[0])
+        high = max(p[3], q[3]) - min(p[1], q[1])
         if kind == 1:
             out[i] -= (wide * high - union) / (wide * high)
         elif kind == 2:

@@ -304,6 +304,14 @@ EDGES = [
         "two points: 0/0",
         output="nan",
     ),
+    Edge(
+        box_iou,
+        ([[nan, 0, 1, 1], [0, 0, 1, 1]], [[0, 0, 1, 1], [0, 0, nan, 1]]),
+        (np.array([[nan, nan], [1.0, nan]]),),
+        "one edge is not known: nor is the area",
+        input="[nan, 0, 1, 1], [0, 0, 1, 1]",
+        output="nan",
+    ),
     Edge(box_iou, ([[2, 0, 1, 1]], UNIT), ValueError, "the corners are exchanged"),
     Edge(
         box_overlap,

@@ -57,6 +57,7 @@ def rates(rng):
 
 
 TAILS = np.concatenate([np.geomspace(1e-30, 0.4999, 500), 1 - np.geomspace(1e-6, 0.4999, 200)])
+MIDDLE = 0.5 + np.outer([-1, 1], np.geomspace(1e-6, 1e-3, 100)).ravel()
 
 CASES = [
     Case(threshold_rates, tied, "sklearn.metrics.roc_curve", from_curve, sweep=sweep(7, 1000, 100_000), label="all"),
@@ -105,6 +106,14 @@ CASES = [
         quantiles,
         bound=Relative(quantile_condition),
         label="1e-30 to 1 - 1e-6",
+    ),
+    Case(
+        signal_detection,
+        lambda rng: (MIDDLE, np.full(MIDDLE.shape, 0.5)),
+        "scipy.special.ndtri",
+        quantiles,
+        bound=Relative(quantile_condition),
+        label="about 0.5",
     ),
 ]
 
