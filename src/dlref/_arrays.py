@@ -121,7 +121,7 @@ def index(name, value, upper, shape=None, *, ignore=None):
     array = np.require(array, np.int64, "CW")
     if shape is not None:
         shaped(name, array, shape)
-    if array.size:
+    if array.size and not 0 <= array.min() <= array.max() < upper:
         outside = (array < 0) | (array >= upper)
         if ignore is not None:
             outside &= array != ignore

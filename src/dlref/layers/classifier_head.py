@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import integer, option, public, real, shaped
+from dlref._arrays import option, public, real, shaped, sizes
 from dlref._compile import kernel
 from dlref.layers.affine import DenseGradients, dense, dense_backward
 
@@ -154,8 +154,8 @@ def filters_from_head(w: ArrayLike, shape: tuple[int, int, int]) -> NDArray:
     >>> filters_from_head(np.arange(12.0).reshape(2, 6), (1, 2, 3)).shape
     (2, 1, 2, 3)
     """
-    w, sizes = _head(w, shape)
-    return w.reshape(len(w), *sizes).copy()
+    w, lengths = _head(w, shape)
+    return w.reshape(len(w), *lengths).copy()
 
 
 def head_from_filters(w: ArrayLike) -> NDArray:
@@ -225,28 +225,28 @@ def channels_last_head(w: ArrayLike, shape: tuple[int, int, int]) -> NDArray:
     >>> channels_last_head([[1.0, 2.0, 3.0, 4.0]], (2, 1, 2))
     array([[1., 3., 2., 4.]])
     """
-    w, sizes = _head(w, shape)
+    w, (channels, height, width) = _head(w, shape)
     out = np.empty_like(w)
-    _channels_last(w.reshape(len(w), *sizes), out.reshape(len(w), sizes[1], sizes[2], sizes[0]))
+    _channels_last(w.reshape(len(w), channels, height, width), out.reshape(len(w), height, width, channels))
     return out
 
 
 @kernel
 def _channels_last(w, out):
     for o in range(w.shape[0]):
-        for c in range(w.shape[1]):
-            for h in range(w.shape[2]):
-                for v in range(w.shape[3]):
+        for h in range(w.shape[2]):
+            for v in range(w.shape[3]):
+                for c in range(w.shape[1]):
                     out[o, h, v, c] = w[o, c, h, v]
 
 
 def _head(w, shape):
-    sizes = tuple(integer("shape", n, 0) for n in shape) if isinstance(shape, (tuple, list, np.ndarray)) else ()
-    if len(sizes) != 3:
+    lengths = sizes("shape", shape)
+    if len(lengths) != 3:
         raise ValueError(f"shape: expected channels, height and width, got {shape!r}")
     w = real("w", w)
-    shaped("w", w, (None, math.prod(sizes)))
-    return w, sizes
+    shaped("w", w, (None, math.prod(lengths)))
+    return w, lengths
 
 
 def parameter_table(network: str) -> list[LayerCount]:

@@ -171,7 +171,9 @@ def variance_scaling(
     n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
     std, dtype, rng = number("gain", gain, 0) / math.sqrt(max(n, 1)), floating("dtype", dtype), generator("rng", rng)
     if distribution == "uniform":
-        weights = rng.uniform(-math.sqrt(3) * std, math.sqrt(3) * std, shape)
+        weights, limit = rng.random(shape, dtype), math.sqrt(3) * std
+        weights *= 2 * limit
+        weights -= limit
     else:
         weights = rng.standard_normal(shape, dtype)
         if distribution == "truncated":
@@ -179,7 +181,7 @@ def variance_scaling(
                 weights[outside] = rng.standard_normal(np.count_nonzero(outside), dtype)
             std /= TRUNCATED_STD
         weights *= std
-    return weights.astype(dtype, copy=False)
+    return weights
 
 
 def lecun(

@@ -414,11 +414,12 @@ def batch_norm_inference_backward(
 
 @kernel
 def _affine(x, scale, mean, beta, out):
-    for c in prange(x.shape[1]):
-        for n in range(x.shape[0]):
-            row, y = x[n, c], out[n, c]
-            for i in range(row.size):
-                y[i] = (row[i] - mean[c]) * scale[c] + beta[c]
+    # example by example, as memory has it
+    for b in prange(x.shape[0] * x.shape[1]):
+        n, c = b // x.shape[1], b % x.shape[1]
+        row, y = x[n, c], out[n, c]
+        for i in range(row.size):
+            y[i] = (row[i] - mean[c]) * scale[c] + beta[c]
 
 
 @kernel
@@ -494,7 +495,17 @@ def batch_norm_fold(
             shaped(name, real(name, value), w.shape[:1])
     scale = gamma / np.sqrt(var + w.dtype.type(number("eps", eps, 0, open_low=True)))
     bias = (-mean if b is None else b - mean) * scale + beta
-    return Folded(w * scale.reshape(-1, *(1,) * (w.ndim - 1)), bias)
+    rows, out = (len(w), math.prod(w.shape[1:])), np.empty_like(w)
+    _scale_rows(w.reshape(rows), scale, out.reshape(rows))
+    return Folded(out, bias)
+
+
+@kernel
+def _scale_rows(w, scale, out):
+    for c in prange(w.shape[0]):
+        row, y = w[c], out[c]
+        for i in range(row.size):
+            y[i] = row[i] * scale[c]
 
 
 def _channels(x):
