@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from dlref._arrays import integer, not_negative, number, option, public, real, reals, same_shape, shaped
 from dlref._compile import kernel
-from dlref._math import exp, log1p
+from dlref._math import exp, log, log1p
 from dlref.activations import leaky_relu
 from dlref.layers import dense
 from dlref.models._fitting import fits
@@ -351,13 +351,21 @@ def game_value(p: ArrayLike, q: ArrayLike, weights: ArrayLike) -> GameValue:
     p, q, weights = reals("p", real("p", p, 1), "q", q, "weights", real("weights", weights, 1))
     p, q = _densities(p, q)
     same_shape("weights", weights, "p", p)
-    log_two = p.dtype.type(math.log(2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gap = np.log(q) - np.log(p)
-        # the logarithms of p and of q over their mean; where a density is 0 it counts for nothing
-        parts = (np.where(d == 0, 0, d * (log_two - np.logaddexp(0, g))) for d, g in ((p, gap), (q, -gap)))
-        divergence = float(sum(weights @ part for part in parts) / 2)
-    return GameValue(2 * divergence - math.log(2) * float(weights @ (p + q)), divergence)
+    divergence = float(_divergence(p, q, weights)) / 2
+    return GameValue(2 * divergence - math.log(2) * (float(weights @ p) + float(weights @ q)), divergence)
+
+
+@kernel(sums=True)
+def _divergence(p, q, weights):
+    zero, one = p.dtype.type(0), p.dtype.type(1)
+    total = zero
+    for i in range(p.size):
+        large, small = (p[i], q[i]) if p[i] > q[i] else (q[i], p[i])
+        # The logarithms of both over their mean m, by their ratio: no sum leaves the range, equal ones give exactly 0.
+        r = small / large if large != 0 or small != 0 else one
+        log_large = log1p((one - r) / (one + r))
+        total += weights[i] * (large * log_large + (small * (log_large + log(r)) if r > 0 else zero))
+    return total
 
 
 def adversary_parameters(

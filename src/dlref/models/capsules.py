@@ -80,9 +80,12 @@ def capsule_votes(x: ArrayLike, w: ArrayLike, /) -> NDArray:
     [[[[1.0, 2.0], [2.0, -1.0]]]]
     """
     x, w = _pair(x, w)
-    out = np.empty((*x.shape[:2], *w.shape[1:3]), x.dtype)
-    _votes(x, w, out)
-    return out
+    children, parents, size, _ = w.shape
+    votes = np.empty((len(x), children, parents * size), x.dtype)
+    # the matrices of a child under one another: one product for each child, over the batch
+    stacked = w.reshape(children, parents * size, -1)
+    np.matmul(x.swapaxes(0, 1), stacked.swapaxes(1, 2), out=votes.swapaxes(0, 1))
+    return votes.reshape(len(x), children, parents, size)
 
 
 @public
@@ -125,36 +128,12 @@ def capsule_votes_backward(dy: ArrayLike, x: ArrayLike, w: ArrayLike, /) -> Caps
     x, w = _pair(x, w)
     dy, x, w = reals("dy", dy, "x", x, "w", w)
     shaped("dy", dy, (*x.shape[:2], *w.shape[1:3]))
-    found = CapsuleVotesGradients(np.zeros_like(x), np.zeros_like(w))
-    _votes_backward(dy, x, w, *found)
-    return found
-
-
-@kernel(sums=True)
-def _votes(x, w, out):
-    for n in prange(len(x)):
-        for i in range(x.shape[1]):
-            child = x[n, i]
-            for j in range(w.shape[1]):
-                matrix, vote = w[i, j], out[n, i, j]
-                for d in range(len(vote)):
-                    row, total = matrix[d], x.dtype.type(0)
-                    for e in range(len(child)):
-                        total += row[e] * child[e]
-                    vote[d] = total
-
-
-@kernel(sums=True)
-def _votes_backward(dy, x, w, dx, dw):
-    for i in prange(len(w)):
-        for n in range(len(x)):
-            child, slope = x[n, i], dx[n, i]
-            for j in range(w.shape[1]):
-                for d in range(w.shape[2]):
-                    row, change, here = w[i, j, d], dw[i, j, d], dy[n, i, j, d]
-                    for e in range(len(child)):
-                        slope[e] += here * row[e]
-                        change[e] += here * child[e]
+    children, parents, size, _ = w.shape
+    stacked = w.reshape(children, parents * size, -1)
+    slopes = dy.reshape(len(x), children, parents * size).swapaxes(0, 1)
+    dx, dw = np.empty_like(x), slopes.swapaxes(1, 2) @ x.swapaxes(0, 1)
+    np.matmul(slopes, stacked, out=dx.swapaxes(0, 1))
+    return CapsuleVotesGradients(dx, dw.reshape(w.shape))
 
 
 def _pair(x, w):

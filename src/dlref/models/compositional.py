@@ -230,7 +230,7 @@ def circular_bind(x: ArrayLike, y: ArrayLike, /) -> NDArray:
     """
     x, y = _two(x, y)
     out = np.empty_like(x)
-    _circular(_rows(x), _rows(y), _rows(out))
+    _circular(_rows(x), _rows(np.concatenate((y, y), axis=-1)), _rows(out))
     return out
 
 
@@ -317,7 +317,7 @@ def circular_unbind(z: ArrayLike, x: ArrayLike) -> NDArray:
     """
     z, x = _two(z, x, "z", "x")
     out = np.empty_like(x)
-    _correlated(_rows(z), _rows(x), _rows(out))
+    _correlated(_rows(x), _rows(np.concatenate((z, z), axis=-1)), _rows(out))
     return out
 
 
@@ -369,31 +369,27 @@ def unitary_vectors(rng: np.random.Generator, n: int, size: int) -> NDArray:
 
 
 @kernel
-def _circular(x, y, out):
-    for n in prange(x.shape[0]):
-        a, b, z = x[n], y[n], out[n]
+def _circular(x, twice, out):
+    for n in prange(len(x)):
+        a, b, z = x[n], twice[n], out[n]
         z[:] = 0
         for j in range(z.size):
-            # y turned by j places, times x_j
-            weight, begin, end, rest = a[j], z[:j], b[z.size - j :], z[j:]
-            for k in range(begin.size):
-                begin[k] += weight * end[k]
-            for k in range(rest.size):
-                rest[k] += weight * b[k]
+            # y_{k - j}: y stands there twice in a row, in the place of a modulus
+            weight, turned = a[j], b[z.size - j :]
+            for k in range(z.size):
+                z[k] += weight * turned[k]
 
 
 @kernel
-def _correlated(z, x, out):
-    for n in prange(x.shape[0]):
-        c, a, y = z[n], x[n], out[n]
+def _correlated(x, twice, out):
+    for n in prange(len(x)):
+        a, c, y = x[n], twice[n], out[n]
         y[:] = 0
         for j in range(y.size):
-            # z turned back by j places, times x_j
-            weight, begin, end, rest = a[j], y[: y.size - j], c[j:], y[y.size - j :]
-            for k in range(begin.size):
-                begin[k] += weight * end[k]
-            for k in range(rest.size):
-                rest[k] += weight * c[k]
+            # z_{k + j}
+            weight, turned = a[j], c[j:]
+            for k in range(y.size):
+                y[k] += weight * turned[k]
 
 
 # --- a language -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import integer, real, reals, same_shape
+from dlref._compile import kernel
 
 __all__ = ["linear_path", "spherical_path"]
 
@@ -47,8 +48,19 @@ def linear_path(a: ArrayLike, b: ArrayLike, steps: int) -> NDArray:
            [0.5, 0.5],
            [0. , 1. ]])
     """
-    a, b, t = _ends(a, b, steps)
-    return (1 - t) * a + t * b
+    a, b, steps = _ends(a, b, steps)
+    path = np.empty((steps, a.size), a.dtype)
+    _line(a, b, path)
+    return path
+
+
+@kernel
+def _line(a, b, path):
+    one = path.dtype.type(1)
+    for step in range(len(path)):
+        t, code = path.dtype.type(step / (len(path) - 1)), path[step]
+        for k in range(code.size):
+            code[k] = (one - t) * a[k] + t * b[k]
 
 
 def spherical_path(a: ArrayLike, b: ArrayLike, steps: int) -> NDArray:
@@ -90,13 +102,14 @@ def spherical_path(a: ArrayLike, b: ArrayLike, steps: int) -> NDArray:
            [0.7071, 0.7071],
            [0.    , 1.    ]])
     """
-    a, b, t = _ends(a, b, steps)
+    a, b, steps = _ends(a, b, steps)
     one, other = _direction("a", a), _direction("b", b)
     angle = 2 * np.arctan2(np.linalg.norm(one - other), np.linalg.norm(one + other))
     if np.sin(angle) < 8 * np.finfo(a.dtype).eps:
         if angle > 1:
             raise ValueError("a, b: expected codes that are not opposite")
-        return (1 - t) * a + t * b
+        return linear_path(a, b, steps)
+    t = np.linspace(0, 1, steps, dtype=a.dtype)[:, None]
     return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
 
 
@@ -114,4 +127,4 @@ def _ends(a, b, steps):
     a, b = reals("a", a, "b", b)
     real("a", a, 1)
     same_shape("b", b, "a", a)
-    return a, b, np.linspace(0, 1, integer("steps", steps, 2), dtype=a.dtype)[:, None]
+    return a, b, integer("steps", steps, 2)

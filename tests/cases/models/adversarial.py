@@ -95,6 +95,9 @@ def optimum(dtype):
     pair = np.array([0.2, 0.3, 0.5]), np.array([0.6, 0.4, 0.0])
     distance = scipy.spatial.distance.jensenshannon(*pair) ** 2
     assert abs(game_value(*pair, np.ones(3)).divergence - distance) < 1e-15
+    # ratios out of range, no density at all, equal densities
+    far = game_value([1e-300, 0.0, 3.0], [1e300, 0.0, 3.0], np.ones(3)).divergence
+    assert abs(far / (1e300 * np.log(2) / 2) - 1) < 1e-15
     return float(abs(got.value - want)), 23
 
 
