@@ -109,7 +109,8 @@ def soft_threshold(x: ArrayLike, /, t: float) -> NDArray:
 @kernel
 def _soft_threshold(x, t, out):
     for i in prange(len(x)):
-        out[i] = x[i] - minimum(maximum(x[i], -t), t)
+        # The last is zero, and NaN stays NaN.
+        out[i] = x[i] - t if x[i] > t else x[i] + t if x[i] < -t else x[i] - x[i]
 
 
 @public

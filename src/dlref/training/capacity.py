@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import finite, generator, integer, number, reals, shaped
 from dlref._compile import kernel
-from dlref.losses import bias_variance
+from dlref.losses.squared import _bias_variance
 
 __all__ = [
     "BiasEstimate",
@@ -193,12 +193,15 @@ def bias_estimate(predictions: ArrayLike, truth: ArrayLike) -> BiasEstimate:
     >>> bias_estimate([[1.0, 2.0], [3.0, 2.0]], [0.0, 2.0])
     BiasEstimate(bias=1.5, variance=1.0)
     """
-    predictions, truth = (np.asarray(v, np.float64) for v in reals("predictions", predictions, "truth", truth))
+    predictions, truth = reals("predictions", predictions, "truth", truth)
     shaped("truth", truth, (None,))
     shaped("predictions", predictions, (None, len(truth)))
     if len(predictions) < 2 or len(truth) == 0:
         raise ValueError(f"predictions: expected at least two fits and one point, got shape {predictions.shape}")
-    return BiasEstimate(*_corrected(*bias_variance(predictions, truth), len(predictions)))
+    # The targets alone become float64, and with them every difference.
+    bias, variance, rest = np.empty((3, len(truth)))
+    _bias_variance(predictions, truth.astype(np.float64), rest, bias, variance)
+    return BiasEstimate(*_corrected(bias, variance, len(predictions)))
 
 
 @kernel(sums=True)

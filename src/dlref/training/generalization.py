@@ -211,18 +211,19 @@ def legendre_features(x: ArrayLike, degree: int) -> NDArray:
            [ 1.    ,  1.    ,  1.    ,  1.    ]])
     """
     x = real("x", x, 1)
-    out = np.empty((len(x), integer("degree", degree, 0) + 1), x.dtype)
-    _legendre(x, out)
+    k = np.arange(integer("degree", degree, 0) + 1)
+    out = np.empty((len(x), len(k)), x.dtype)
+    high, low = ((2 * k + 1) / (k + 1)).astype(x.dtype), (k / (k + 1)).astype(x.dtype)
+    _legendre(x, high, low, out)
     return out
 
 
 @kernel
-def _legendre(x, out):
+def _legendre(x, high, low, out):
     for i in prange(len(x)):
-        row = out[i]
-        row[0] = x.dtype.type(1)
-        if len(row) > 1:
-            row[1] = x[i]
-        for k in range(1, len(row) - 1):
-            high, low = x.dtype.type(2 * k + 1), x.dtype.type(k)
-            row[k + 1] = (high * x[i] * row[k] - low * row[k - 1]) / x.dtype.type(k + 1)
+        row, before, now = out[i], x.dtype.type(1), x[i]
+        row[0] = before
+        for k in range(1, len(row)):
+            row[k] = now
+            # (k + 1) P[k + 1] = (2 k + 1) x P[k] - k P[k - 1], divided by k + 1
+            before, now = now, high[k] * x[i] * now - low[k] * before
