@@ -147,17 +147,38 @@ def _focal(x, labels, gamma, weight, out):
 
 @kernel
 def _focal_backward(dy, x, labels, gamma, weight, out):
+    zero, one, floor = x.dtype.type(0), x.dtype.type(1), x.dtype.type(1e-30)
+    _exponentials(x, out)
     for n in range(dy.size):
-        row, slope, y = x[n], out[n], labels[n]
-        log_p = _log_share(row, y)
-        q = -expm1(log_p)
-        # -log p / q tends to 1 where the example is certain.
-        ratio = -log_p / q if q > 0 else q + 1
-        factor = dy[n] * weight[y] * q**gamma * (1 + gamma * exp(log_p) * ratio)
-        for k in range(row.size):
-            if k != y:
-                slope[k] = factor * exp(row[k] - row[y] + log_p)
+        slope, y = out[n], labels[n]
+        others = zero
+        for k in range(slope.size):
+            others += zero if k == y else slope[k]
+        total = others + slope[y]
+        # below the floor p log p counts for nothing
+        q, surprise = others / total, log1p(others / maximum(slope[y], floor))
+        # -log p / q tends to 1 where the example is certain
+        ratio = surprise / q if q > zero else q + one
+        factor = dy[n] * weight[y] * q**gamma * (one + gamma * (slope[y] / total) * ratio)
+        share = factor / total
+        for k in range(slope.size):
+            slope[k] *= share
         slope[y] = -factor * q
+
+
+@kernel
+def _exponentials(x, out):
+    # the exponentials of each row, divided by the largest; one loop over all of them, as rows are short
+    for n in range(x.shape[0]):
+        row, shifted = x[n], out[n]
+        top = row[0]
+        for k in range(row.size):
+            top = maximum(top, row[k])
+        for k in range(row.size):
+            shifted[k] = row[k] - top
+    flat = out.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = exp(flat[i])
 
 
 @kernel
@@ -166,7 +187,7 @@ def _log_share(row, y):
     top = row[0]
     for k in range(row.size):
         top = maximum(top, row[k])
-    rest = top * 0
+    rest = row.dtype.type(0)
     for k in range(row.size):
         if k != y:
             rest += exp(row[k] - top)

@@ -14,7 +14,7 @@ def scores(rng):
 
 
 def sure(rng, dtype):
-    """Examples that are right by up to 60, where the probability of the truth rounds to 1."""
+    """Examples that are right or wrong by up to 60: the probability of the truth rounds to 1, or is next to nothing."""
     x = np.zeros((200, 3))
     x[:, 1] = np.linspace(-60, 60, 200)
     return x, np.ones(200, int)
@@ -45,6 +45,13 @@ def expression(x, target, gamma=2.0, weight=None, reduction="mean"):
     return loss.sum() / (w[target].sum() if reduction == "mean" else 1)
 
 
+def one_against_the_rest(x, target, gamma=2.0, weight=None, reduction="none"):
+    """The same loss of the score's lead over all others together, which keeps its digits where the truth is certain."""
+    own = torch.nn.functional.one_hot(target, x.shape[1]).bool()
+    lead = x[own] - torch.logsumexp(x.masked_fill(own, -torch.inf), 1)
+    return -(torch.sigmoid(-lead) ** gamma) * torch.nn.functional.logsigmoid(lead)
+
+
 WEIGHT = np.array([0.5, 1.0, 3.0, 2.0])
 
 CASES = [
@@ -68,7 +75,8 @@ CASES = [
         "the formula in longdouble",
         formula,
         kwargs={"gamma": 0.5, "reduction": "none"},
-        gradient=expression,
+        sweep={"right and wrong by up to 60": sure},
+        gradient=one_against_the_rest,
         bound=Normwise(length=31),
         label="gamma 0.5",
     ),
@@ -86,6 +94,7 @@ CASES = [
 EDGES = [
     Edge(focal_loss, ([[0.0, 2000.0]], [1]), 0.0, "certain and right"),
     Edge(focal_loss, ([[0.0, 2000.0]], [0]), 2000.0, "certain and wrong: the whole cross-entropy"),
+    Edge(focal_loss_backward, (1.0, [[0.0, 2000.0]], [0]), [[-1.0, 1.0]], "its whole pull: p log p is 0 at 0"),
     Edge(focal_loss, (np.zeros((0, 2)), np.zeros(0, int)), np.nan, "the mean over nothing", input="no example"),
 ]
 
