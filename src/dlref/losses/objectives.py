@@ -82,7 +82,7 @@ def gaussian_log_likelihood(prediction: ArrayLike, noise: ArrayLike, /, target: 
 
     References
     ----------
-    Gauss (1809), "Theoria motus corporum coelestium", book II, section III.
+    Gauss (1809), "Theoria motus corporum coelestium", articles 175 to 186.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def gaussian_log_likelihood_backward(
 
     References
     ----------
-    Gauss (1809), "Theoria motus corporum coelestium", book II, section III.
+    Gauss (1809), "Theoria motus corporum coelestium", articles 175 to 186.
 
     Examples
     --------

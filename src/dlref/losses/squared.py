@@ -79,7 +79,7 @@ def mean_squared_error(
     References
     ----------
     Legendre (1805), "Nouvelles méthodes pour la détermination des orbites des comètes", pp. 72-75.
-    Gauss (1809), "Theoria motus corporum coelestium", book II, section III.
+    Gauss (1809), "Theoria motus corporum coelestium", articles 175 to 186.
 
     Examples
     --------
@@ -269,7 +269,7 @@ def root_mean_squared_error(
 
     References
     ----------
-    Gauss (1809), "Theoria motus corporum coelestium", book II, section III.
+    Gauss (1809), "Theoria motus corporum coelestium", articles 175 to 186.
 
     Examples
     --------
@@ -314,7 +314,7 @@ def root_mean_squared_error_backward(
 
     References
     ----------
-    Gauss (1809), "Theoria motus corporum coelestium", book II, section III.
+    Gauss (1809), "Theoria motus corporum coelestium", articles 175 to 186.
 
     Examples
     --------
