@@ -104,7 +104,7 @@ for ax, (title, move) in zip(axes, stages, strict=True):
 
 rng = np.random.default_rng(0)
 x = rng.normal(size=(500, 2))
-w1, b1, w2, b2 = rng.normal(size=(8, 2)), rng.normal(size=8), rng.normal(size=(1, 8)), rng.normal(size=1)
+w1, b1, w2, b2 = 2 * rng.normal(size=(8, 2)), rng.normal(size=8), rng.normal(size=(1, 8)), rng.normal(size=1)
 stacked = dense(dense(x, w1, b1), w2, b2)
 merged = dense(x, w2 @ w1, dense(b1, w2, b2))
 assert np.allclose(stacked, merged)
