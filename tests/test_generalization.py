@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dlref.training import least_squares_errors
+from tests.cases.training.generalization import EDGES, by_wishart
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,16 @@ def test_any_shape_and_two_descents():
     assert errors.test.shape == errors.train.shape == (4, 25)
     flat = errors.test.ravel()
     assert (np.diff(flat[:18]) > 0).all() and np.isinf(flat[18:21]).all() and (np.diff(flat[21:40]) < 0).all()
+
+
+def test_the_table_of_edges_agrees_with_inverse_wishart_means():
+    compared = 0
+    for edge in (edge for edge in EDGES if edge.function is least_squares_errors):
+        n, p, used, unused = edge.args
+        train, test = edge.gives
+        for k, features in enumerate(p):
+            if abs(features - n) > 1:
+                want = by_wishart(np.array([features]), [used[k]], [unused[k]], n, edge.kwargs["noise"])
+                np.testing.assert_allclose((train[k], test[k]), np.ravel(want), rtol=1e-12)
+                compared += 1
+    assert compared

@@ -103,9 +103,11 @@ def keras_run(values, wait, min_delta=0.0, mode="min", restore=True):
 
 
 def as_keras(dtype):
-    """Count differences on every sequence of five values out of three, for all options."""
+    """Count differences on every sequence of five values out of three, with and without NaN, for all options."""
     wrong, count = 0, 0
-    for values in itertools.product((1.0, 2.0, 3.0), repeat=5):
+    numbers, others = (itertools.product(three, repeat=5) for three in ((1.0, 2.0, 3.0), (1.0, 2.0, nan)))
+    # Where the first is NaN Keras differs: see the convention.
+    for values in (*numbers, *(five for five in others if five[0] == five[0])):
         for wait, min_delta, mode in itertools.product((1, 2, 3), (0.0, 1.0), ("min", "max")):
             got = early_stop(np.array(values, dtype), wait, min_delta, mode)
             wrong += (got.last, got.best) != keras_run(values, wait, min_delta, mode)
@@ -164,7 +166,7 @@ PROOFS = [
     Proof(
         [early_stop, patience],
         "keras.callbacks.EarlyStopping",
-        "243 sequences of five values, 12 options: last epoch, restored epoch",
+        "405 sequences of five values, with and without NaN, 12 options: last epoch, restored epoch",
         "count",
         0,
         as_keras,
@@ -321,6 +323,22 @@ CONVENTIONS = [
                 "`restore_best_weights=True`: the best",
                 "2",
                 lambda: keras_run((3.0, 1.0, 2.0, 2.0), 2)[1] + 1,
+                package="keras",
+            ),
+        ],
+    ),
+    Convention(
+        "early-stopping",
+        "stopping-nan",
+        "A run whose first value is NaN",
+        "values NaN, 2, 1 with patience two: the epoch of the parameters, counted from 1",
+        [
+            Row("dlref", "NaN is never best", "3", lambda: fitted((nan, 2.0, 1.0), 2)[1] + 1),
+            Row(
+                "Keras",
+                "the first value is best, whatever it is, and nothing is less than NaN",
+                "1",
+                lambda: keras_run((nan, 2.0, 1.0), 2)[1] + 1,
                 package="keras",
             ),
         ],
