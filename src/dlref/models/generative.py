@@ -336,7 +336,7 @@ def ngram(tokens: ArrayLike, order: int, symbols: int, pseudo: float = 0.0) -> N
     if symbols > 1 and (order > 31 or symbols**order > 2**31):
         raise ValueError(f"order: expected a table of at most 2**31 entries, got {symbols}**{order}")
     table = np.full((symbols ** (order - 1), symbols), pseudo)
-    _tally(tokens, table)
+    _tally(np.concatenate([np.zeros(order - 1, np.int64), tokens]), order, table)
     with np.errstate(invalid="ignore"):  # a context that never occurred: 0 / 0
         return table / table.sum(axis=1, keepdims=True)
 
@@ -537,12 +537,13 @@ def _full_log_joint(x, log_prior, mean, root, out):
 
 
 @kernel
-def _tally(tokens, table):
-    context = 0
-    for token in tokens:
-        table[context, token] += 1
-        # Drop the oldest token, append the new one: digits of a number in base V.
-        context = (context * table.shape[1] + token) % len(table)
+def _tally(tokens, order, table):
+    for t in range(order - 1, tokens.size):
+        context = 0
+        for last in range(t - order + 1, t):
+            # The tokens of the context are digits of a number in base V.
+            context = context * table.shape[1] + tokens[last]
+        table[context, tokens[t]] += 1
 
 
 @kernel
@@ -550,6 +551,7 @@ def _text(tokens, log_table):
     context, total = 0, 0.0
     for token in tokens:
         total += log_table[context, token]
+        # Drop the oldest token, append the new one.
         context = (context * log_table.shape[1] + token) % len(log_table)
     return total
 

@@ -4,7 +4,7 @@ import networkx
 import numpy as np
 
 from dlref.data import karate_club
-from tests.cases import Proof
+from tests.cases import Bench, Proof
 
 
 def same_graph(dtype):
@@ -17,4 +17,14 @@ def same_graph(dtype):
 
 PROOFS = [
     Proof([karate_club], "networkx.karate_club_graph", "78 edges, 34 members", "exact", 0.0, same_graph, ("float64",))
+]
+
+BENCH = [
+    Bench(
+        "data.karate_club",
+        "networkx.karate_club_graph",
+        "34 members",
+        lambda dtype: (karate_club, networkx.karate_club_graph),
+        ("float64",),
+    )
 ]

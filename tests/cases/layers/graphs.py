@@ -363,6 +363,12 @@ def keyword(function):
     return lambda *args: function(*args[:-1], edges=args[-1])
 
 
+def both_ways_thunks(dtype):
+    friends = both_ways(networkx.gnm_random_graph(1000, 5000, seed=0).edges())[:5000].copy()
+    theirs = torch.from_numpy(friends)
+    return lambda: both_ways(friends), lambda: torch.cat([theirs, theirs.flip(1)])
+
+
 SIZE, BACKWARD = "1000 nodes of 16, 10,000 edges", "torch's backward of it"
 BENCH = [
     *[
@@ -392,4 +398,5 @@ BENCH = [
         SIZE,
         graph_thunks(keyword(gat_layer_backward), torch_edge_gat, 3, True),
     ),
+    Bench("layers.both_ways", "torch.cat and flip", "5000 edges", both_ways_thunks, ("float64",)),
 ]

@@ -334,11 +334,46 @@ def sample_thunks(dtype):
     return lambda: gaussian_sample(model, 2000, rng), lambda: judge.sample(2000)
 
 
-SIZE = "2000 x 30, 10 classes"
+def text_thunks(part):
+    """Texts of 27 symbols, three at a time; the peers are what NumPy has for it."""
+
+    def make(dtype):
+        rng = np.random.default_rng(0)
+        tokens, contexts = rng.integers(0, 27, 100_000), 27 * 27
+        table = ngram(tokens, 3, 27, pseudo=1.0)
+
+        def counted():
+            codes = tokens[:-2] * contexts + tokens[1:-1] * 27 + tokens[2:]
+            counts = np.bincount(codes, minlength=contexts * 27).reshape(contexts, 27) + 1.0
+            return counts / counts.sum(axis=1, keepdims=True)
+
+        def chosen():
+            context, found = 0, []
+            for _ in range(200):
+                found.append(rng.choice(27, p=table[context]))
+                context = (context * 27 + found[-1]) % contexts
+            return found
+
+        return {
+            "count": (lambda: ngram(tokens, 3, 27, pseudo=1.0), counted),
+            "judge": (
+                lambda: ngram_log_likelihood(table, tokens),
+                lambda: np.log(table)[tokens[:-2] * 27 + tokens[1:-1], tokens[2:]].sum(),
+            ),
+            "draw": (lambda: ngram_sample(table, 200, rng), chosen),
+        }[part]
+
+    return make
+
+
+SIZE, TEXT, ONE = "2000 x 30, 10 classes", "100,000 of 27 symbols, order 3", ("float64",)
 BENCH = [
     Bench("models.naive_bayes", "sklearn GaussianNB.fit", SIZE, fit_thunks, aim=1.0),
     Bench("models.gaussian_log_joint", "sklearn predict_joint_log_proba", SIZE, joint_thunks, aim=1.0),
     Bench("models.mixture_em", "sklearn GaussianMixture, diag", f"{SIZE}, 10 steps", em_thunks("diagonal"), aim=1.0),
     Bench("models.mixture_em", "sklearn GaussianMixture, full", f"{SIZE}, 10 steps", em_thunks("full"), aim=1.0),
     Bench("models.gaussian_sample", "sklearn GaussianMixture.sample", "2000 of 30 features", sample_thunks),
+    Bench("models.ngram", "numpy.bincount", TEXT, text_thunks("count"), ONE),
+    Bench("models.ngram_log_likelihood", "numpy, by index", TEXT, text_thunks("judge"), ONE),
+    Bench("models.ngram_sample", "Generator.choice, token by token", "200 tokens", text_thunks("draw"), ONE),
 ]
