@@ -48,6 +48,7 @@ class Keys:
         modules = set().union(*(self._resolve(f"{PACKAGE}.{name}") for name in names))
         return [self.files[name] for name in sorted(self._closure(modules))]
 
+    @functools.cache  # noqa: B019 - one object per build
     def uses(self, code):
         """Return the modules of the package and the other top-level packages that ``code`` depends on."""
         names = Names(ast.parse(IPYTHON_LINE.sub(r"\1pass", code)))
@@ -67,11 +68,11 @@ class Keys:
             todo |= {".".join(parents[: i + 1]) for i in range(len(parents))} - done
         return done
 
-    @functools.cache  # noqa: B019 - one object per build
+    @functools.cache  # noqa: B019
     def _imports(self, module):
         path = self.files[module]
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        names = Names(ast.parse(path.read_text("utf8")), package)
+        names = Names(self._tree(module), package)
         return set().union(*(self._resolve(name) for name in names.dotted))
 
     def _resolve(self, dotted):
@@ -96,7 +97,7 @@ class Keys:
     @functools.cache  # noqa: B019
     def _exports(self, module):
         """Return the names in a module's ``__all__``, as far as it is a literal."""
-        for node in ast.parse(self.files[module].read_text("utf8")).body:
+        for node in self._tree(module).body:
             if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "__all__" for t in node.targets):
                 try:
                     return set(ast.literal_eval(node.value))
@@ -107,8 +108,11 @@ class Keys:
     @functools.cache  # noqa: B019
     def _defined(self, module):
         """Return the functions and classes that a module defines itself."""
-        body = ast.parse(self.files[module].read_text("utf8")).body
-        return {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        return {node.name for node in self._tree(module).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+    @functools.cache  # noqa: B019
+    def _tree(self, module):
+        return ast.parse(self.files[module].read_text("utf8"))
 
     @functools.cache  # noqa: B019
     def _digest(self, module):
