@@ -250,7 +250,21 @@ def reorder_thunks(dtype):
     )
 
 
+def filters_thunks(dtype):
+    w = np.random.default_rng(0).normal(size=(64, 512 * 49)).astype(dtype)
+    t = torch.from_numpy(w)
+    return lambda: filters_from_head(w, (512, 7, 7)), lambda: t.unflatten(1, (512, 7, 7)).clone()
+
+
+def flat_thunks(dtype):
+    w = np.random.default_rng(0).normal(size=(64, 512, 7, 7)).astype(dtype)
+    t = torch.from_numpy(w)
+    return lambda: head_from_filters(w), lambda: t.flatten(1).clone()
+
+
 BENCH = [
+    Bench("layers.filters_from_head", "unflatten and copy in PyTorch", "64 × 512 × 7 × 7", filters_thunks),
+    Bench("layers.head_from_filters", "flatten and copy in PyTorch", "64 × 512 × 7 × 7", flat_thunks),
     Bench("layers.channels_last_head", "permute in PyTorch", "256 × 512 × 7 × 7", reorder_thunks),
     Bench("layers.fully_connected", "flatten and linear in PyTorch", SIZE, thunks, aim=0.9),
     Bench(

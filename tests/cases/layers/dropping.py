@@ -311,7 +311,23 @@ def drawn_thunks(dtype):
     return lambda: dropout(x, dropout_mask(x.shape, 0.5, rng), 0.5), lambda: torch.nn.functional.dropout(tx, 0.5)
 
 
+def runs_thunks(dtype):
+    runs = np.random.default_rng(0).normal(size=(100, 10_000)).astype(dtype)
+    tensors = torch.from_numpy(runs)
+
+    def ours():
+        at = iter(runs)
+        return mc_dropout(lambda rng: next(at), np.random.default_rng(0), 100)
+
+    def theirs():
+        stacked = torch.stack(list(tensors))
+        return stacked.mean(dim=0), stacked.std(dim=0)
+
+    return ours, theirs
+
+
 BENCH = [
+    Bench("layers.mc_dropout", "stack, mean and std in PyTorch", "100 runs of 1e4", runs_thunks),
     Bench("layers.dropout", "torch's product with a mask", "1e5", thunks, aim=2.0),
     Bench("layers.dropout_backward", "torch's product with a mask", "1e5", backward_thunks, aim=2.0),
     Bench(

@@ -253,7 +253,21 @@ def moments_thunks(dtype):
     return lambda: dropconnect_moments(x, w, rate=0.5), lambda: (tx @ tw.T, (tx * tx) @ (tw * tw).T)
 
 
+def inference_thunks(dtype):
+    x, w, _, tx, tw, _ = batch(dtype)
+    rng = np.random.default_rng(1)
+
+    def theirs():
+        mean, std, total = tx @ tw.T, torch.sqrt((tx * tx) @ (tw * tw).T), 0
+        for _ in range(20):
+            total = total + torch.relu(mean + std * torch.randn_like(mean))
+        return total / 20
+
+    return lambda: dropconnect_inference(x, w, activation=relu, rate=0.5, rng=rng, samples=20), theirs
+
+
 BENCH = [
+    Bench("layers.dropconnect_inference", "the same lines in PyTorch", "64 × 256 to 128, 20 draws", inference_thunks),
     Bench("layers.dropconnect_moments", "the same lines in PyTorch", "64 × 256 to 128", moments_thunks),
     Bench("layers.dropconnect", "masked einsum in PyTorch", "64 × 256 to 128", thunks, aim=2.0),
     Bench("layers.dropconnect_backward", "masked einsums in PyTorch", "64 × 256 to 128", backward_thunks, aim=2.0),

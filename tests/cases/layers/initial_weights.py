@@ -365,7 +365,25 @@ def keras_thunks(ours, initializer, **options):
     return make
 
 
+def fans_thunks(dtype):
+    w = torch.empty(64, 32, 3, 3)
+    return lambda: fans((64, 32, 3, 3)), lambda: torch.nn.init._calculate_fan_in_and_fan_out(w)
+
+
+def gain_thunks(dtype):
+    density, quad = scipy.stats.norm.pdf, scipy.integrate.quad
+
+    def theirs():
+        moment = quad(lambda u: np.tanh(u) ** 2 * density(u), -np.inf, np.inf)[0]
+        slope = quad(lambda u: np.cosh(u) ** -4 * density(u), -20, 20)[0]
+        return moment**-0.5, slope**-0.5
+
+    return lambda: gain(tanh, tanh_backward), theirs
+
+
 BENCH = [
+    Bench("layers.fans", "torch.nn.init", "64 × 32 × 3 × 3", fans_thunks, dtypes=("float32",)),
+    Bench("layers.gain", "scipy.integrate.quad of both integrals", "tanh", gain_thunks, dtypes=("float64",)),
     Bench(
         "layers.lecun",
         "keras.initializers.LecunNormal",

@@ -11,6 +11,7 @@ from dlref.layers import (
     add_bias,
     add_bias_backward,
     append_one,
+    append_one_backward,
     batch_norm,
     batch_norm_backward,
     batch_norm_inference,
@@ -221,7 +222,29 @@ def append_thunks(dtype):
     return lambda: append_one(x), lambda: F.pad(t, (0, 1), value=1.0)
 
 
+def cut_thunks(dtype):
+    dy = np.random.default_rng(0).normal(size=(1000, 101)).astype(dtype)
+    x, t = np.ascontiguousarray(dy[:, :-1]), torch.from_numpy(dy)
+    return lambda: append_one_backward(dy, x), lambda: t[:, :-1].clone()
+
+
+def fold_thunks(dtype):
+    rng = np.random.default_rng(0)
+    w, b = rng.normal(size=(256, 1000)).astype(dtype), rng.normal(size=256).astype(dtype)
+    tw, tb = torch.from_numpy(w), torch.from_numpy(b)
+    return lambda: fold_bias(w, b), lambda: torch.cat([tw, tb[:, None]], dim=1)
+
+
+def absorb_thunks(dtype):
+    b, mean = np.random.default_rng(0).normal(size=(2, 512)).astype(dtype)
+    tb, tmean = torch.from_numpy(b), torch.from_numpy(mean)
+    return lambda: absorb_bias(b, mean), lambda: tmean - tb
+
+
 BENCH = [
+    Bench("layers.append_one_backward", "slice and copy in PyTorch", "1,000 × 101", cut_thunks),
+    Bench("layers.fold_bias", "torch.cat", "256 × 1,000", fold_thunks),
+    Bench("layers.absorb_bias", "difference in PyTorch", "512", absorb_thunks),
     Bench("layers.append_one", "torch.nn.functional.pad", "1,000 × 100", append_thunks),
     Bench("layers.add_bias", "broadcast sum in PyTorch", "16 × 64 × 28 × 28", thunks),
     Bench("layers.add_bias_backward", "copy and sum in PyTorch", "16 × 64 × 28 × 28", backward_thunks, aim=1.0),

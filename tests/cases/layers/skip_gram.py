@@ -258,10 +258,36 @@ def nearest_thunks(dtype):
     return lambda: nearest(table, table[0], 5), lambda: search.kneighbors(table[:1])
 
 
+def analogy_thunks(dtype):
+    from sklearn.neighbors import NearestNeighbors
+
+    table = np.random.default_rng(0).normal(size=(1000, 50)).astype(dtype)
+
+    def theirs():
+        unit = table / np.linalg.norm(table, axis=1, keepdims=True)
+        search = NearestNeighbors(n_neighbors=8, metric="cosine", algorithm="brute").fit(unit)
+        return search.kneighbors((unit[1] - unit[0] + unit[2])[None])  # three of the eight are those of the question
+
+    return lambda: analogy(table, 0, 1, 2, 5), theirs
+
+
+def pmi_thunks(dtype):
+    counts = np.random.default_rng(0).integers(0, 50, (500, 500)).astype(dtype)
+    t = torch.from_numpy(counts)
+
+    def theirs():
+        wide = t.double()
+        return torch.log(wide * wide.sum() / (wide.sum(dim=1, keepdim=True) * wide.sum(dim=0))) - np.log(5)
+
+    return lambda: shifted_pmi(counts, 5), theirs
+
+
 PAIRS_SIZE = "5,000 pairs, 50 wide"
 BENCH = [
     Bench("layers.skip_gram_loss", "the same lines in PyTorch", PAIRS_SIZE, loss_thunks(False)),
     Bench("layers.skip_gram_loss_backward", "autograd of these lines", PAIRS_SIZE, loss_thunks(True)),
+    Bench("layers.analogy", "sklearn.neighbors.NearestNeighbors", "5 of 1,000, 50 wide", analogy_thunks),
+    Bench("layers.shifted_pmi", "the same lines in PyTorch", "500 × 500", pmi_thunks),
     Bench("layers.draw_negatives", "torch.multinomial", "25,000 of 1,000", negatives_thunks),
     Bench("layers.nearest", "sklearn.neighbors.NearestNeighbors", "5 of 1,000, 50 wide", nearest_thunks),
     Bench(
