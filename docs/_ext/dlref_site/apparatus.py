@@ -182,7 +182,7 @@ def ledger_table(rows):
     checked = any(row.get("gradcheck") is not None for row in rows)
     lines = []
     for (function, against), by_type in judgments.items():
-        errors = [verdict(by_type[t]) if t in by_type else "" for t in types]
+        errors = [verdict(by_type[t]).replace(" of ", "\nof ") if t in by_type else "" for t in types]
         differences = [_finite_differences(by_type.values())] if checked else []
         lines.append([[nodes.literal("", function.rpartition(".")[2])], *errors, *differences, _folded(*against)])
     head = ["function", *types, *(["finite differences"] if checked else []), "against"]
