@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from dlref.layers import conv2d, conv2d_backward, conv2d_definition, dense, dense_definition, max_pool2d
+from dlref.layers import (
+    conv2d,
+    conv2d_backward,
+    conv2d_definition,
+    conv2d_definition_backward,
+    dense,
+    dense_definition,
+    max_pool2d,
+)
 from dlref.layers import max_pool2d_indices as indices
 from tests.bounds import Normwise
 
@@ -104,11 +112,35 @@ def test_what_is_not_finite_stays_where_it_was_seen(special, rng):
     assert not np.isfinite(y[0, :, 1:, 0]).any() and np.isfinite(y[0, :, :, 1:]).all() and np.isfinite(y[0, :, 0]).all()
 
 
+@pytest.mark.parametrize("special", [np.inf, np.nan])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_what_is_not_finite_in_the_gradient_does_not_meet_the_border(special, stride, rng):
+    """A weight that lies outside the image in a window gets nothing from that window, not zero times infinity."""
+    x, w, b = rng.normal(size=(2, 1, 6, 8)), rng.normal(size=(2, 1, 3, 3)), np.zeros(2)
+    dy = rng.normal(size=conv2d(x, w, b, stride, 1).shape)
+    dy[0, 0, 0, 0] = special  # the upper left window, whose first row and first column are border
+    fast, definition = (f(dy, x, w, b, stride, 1) for f in (conv2d_backward, conv2d_definition_backward))
+    for got, want in zip(fast, definition, strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-12)
+    assert np.isfinite(fast.w[0, 0, 0]).all() and np.isfinite(fast.w[0, 0, :, 0]).all() and np.isfinite(fast.w[1]).all()
+    assert not np.isfinite(fast.w[0, 0, 1:, 1:]).any() and np.isfinite(fast.x[1]).all()
+
+
+def test_filters_of_one_pixel_are_a_dense_layer(rng):
+    """Without border and stride each pixel is a row of a dense layer; infinity stays in its pixel."""
+    x, w, b = rng.normal(size=(2, 6, 3, 5)), rng.normal(size=(4, 6, 1, 1)), rng.normal(size=4)
+    rows = dense(np.moveaxis(x, 1, -1).reshape(-1, 6), w[:, :, 0, 0], b)
+    np.testing.assert_allclose(np.moveaxis(conv2d(x, w, b), 1, -1).reshape(-1, 4), rows, atol=1e-12)
+    x[0, 2, 1, 3] = np.inf
+    touched = ~np.isfinite(conv2d(x, w, b))
+    assert touched[0, :, 1, 3].all() and touched.sum() == 4
+
+
 def test_a_stride_longer_than_the_image_costs_nothing(rng):
     """One place is one place at any stride: no array may grow with it."""
     x, w = rng.normal(size=(1, 1, 5, 6)), rng.normal(size=(1, 1, 3, 3))
     np.testing.assert_array_equal(conv2d(x, w, stride=10**9), conv2d(x, w)[:, :, :1, :1])
-    np.testing.assert_array_equal(max_pool2d(x, 3, stride=10**30), max_pool2d(x, 3)[:, :, :1, :1])
+    np.testing.assert_array_equal(max_pool2d(x, 3, stride=10**18), max_pool2d(x, 3)[:, :, :1, :1])
 
 
 def test_the_indices_point_at_the_maxima(rng):
