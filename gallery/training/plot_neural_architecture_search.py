@@ -3,7 +3,7 @@ Neural architecture search: a small table, searched three ways
 ==============================================================
 
 A search has a space, a strategy, and a way to score a candidate. Here the space is so small that every network in it is
-trained, and each strategy is judged against the whole table. Random search is hard to beat by much, and the noise of
+trained, and each strategy is judged against the whole table. Random search and evolution end alike, and the noise of
 one training run is as large as the differences among the best.
 """
 
@@ -80,8 +80,8 @@ ranked = sorted(table, key=table.get)
 means = np.array([table[choice] for choice in ranked])
 noise = np.sqrt(np.mean([np.var(values, ddof=1) for values in runs.values()]))
 bent = np.array([not {"ReLU", "tanh"}.isdisjoint(choice) for choice in ranked])
-assert means[-1] > 0.92 and means[-1] - means[0] > 0.02
-assert means[bent].mean() > means[~bent].max() - 0.005, "without ReLU or tanh the network is linear"
+assert means[-1] > 0.9 and means[-1] - means[0] > 0.02
+assert means[bent].mean() > means[~bent].max(), "without ReLU or tanh the network is linear"
 assert means[-1] - means[-6] < 2 * noise, "the best six differ by no more than the noise of one run"
 
 # alt: Accuracies of 64 networks in rising order with error bars. The eight linear networks, marked by crosses, are
@@ -126,7 +126,7 @@ found = {
     for name, strategy in (("random search", random_search), ("evolution", evolution))
 }
 lucky = found["random search"]
-assert np.abs(lucky.mean - exact).max() < 5 * lucky.runs.std() / 300**0.5
+assert (np.abs(lucky.mean - exact) < 5 * lucky.runs.std(axis=0) / 300**0.5).all()
 
 
 def step(values, gradients, states, lr):
@@ -157,17 +157,18 @@ def relaxed(seed, steps=60):
 
 chosen = [relaxed(seed) for seed in range(5)]
 one_shot = [means[-1] - table[c] for c in chosen]
-assert all(not {"ReLU", "tanh"}.isdisjoint(c) for c in chosen), "it never chose a linear network"
-assert np.mean(one_shot) > exact[4], "and yet five networks at random have a better one among them"
+linear = sum(choice.count("linear") for choice in chosen)
+assert linear < 5, "of 15 layers a choice by chance would make 5 linear ones"
+assert np.mean(one_shot) > exact[9], "and the best of ten networks at random is better"
 gain = exact - found["evolution"].mean
 print("evolution is ahead by", gain[[9, 19, 39]].round(4), "after 10, 20 and 40 evaluations")
 print("mixtures chose", chosen, "with ranks", [64 - ranked.index(c) for c in chosen], "of 64")
-assert -0.002 < gain[19] < 0.004, "evolution is ahead of random search by little, if at all"
+print(f"their mean regret {np.mean(one_shot):.4f}, that of one random network {exact[0]:.4f}, of ten {exact[9]:.4f}")
+assert np.abs(gain[[9, 19, 39]]).max() < 0.002, "evolution and random search end alike"
 
 # alt: Regret in accuracy against the number of evaluations, from 1 to 40. The curves of random search and of
-#   evolution fall together with overlapping bands, evolution a little lower or equal in the middle. A dotted
-#   horizontal line for the mixture, with a point for each of five runs at its left end, lies above both from the
-#   second evaluation on.
+#   evolution fall together, one upon the other, with overlapping bands. A dotted horizontal line for the mixture, with
+#   a point for each of five runs at its left end, lies above both from the second evaluation on.
 # caption: Regret with respect to the table: random search in expectation, aging evolution as the mean of 300 runs, with
 #   bands of 80 percent of the runs, and what the mixture chose in five runs (points) with their mean (dotted).
 fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
