@@ -5,7 +5,8 @@ import torch
 
 from dlref.layers import layer_norm, layer_norm_backward
 from tests.bounds import Normwise
-from tests.cases import Bench, Case, Convention, Edge, Row
+from tests.cases import Bench, Case, Convention, Edge, Proof, Row
+from tests.onnx_examples import published
 from tests.oracles import from_torch
 from tests.sweeps import rows
 
@@ -51,6 +52,31 @@ CASES = [
         kwargs={"eps": 0.5},
         bound=Normwise(length, condition),
         label="eps = 0.5",
+    ),
+]
+
+
+def published_by_onnx(dtype):
+    """The outputs of its examples; several normalized axes are read as one."""
+    worst, count = 0.0, 0
+    for example in published("layernormalization"):
+        x, gamma, beta = (v.astype(dtype) for v in example.inputs)
+        rows = x.reshape(*x.shape[: x.ndim - gamma.ndim], gamma.size)
+        got = layer_norm(rows, gamma.ravel(), beta.ravel(), example.attributes.get("epsilon", 1e-5))
+        want = example.outputs[0]
+        worst = max(worst, abs(got.reshape(want.shape) - want).max() / abs(want).max())
+        count += got.size
+    return worst, count
+
+
+PROOFS = [
+    Proof(
+        [layer_norm],
+        "ONNX, published examples of LayerNormalization",
+        "19 examples over one to four axes",
+        "normwise",
+        {"float32": 20 * 2.0**-23, "float64": 20 * 2.0**-23},  # the published numbers are float32
+        published_by_onnx,
     ),
 ]
 
