@@ -1,6 +1,7 @@
 """The elastic net against scikit-learn, its own conditions, closed forms and the theorem of grouping."""
 
 import functools
+import warnings
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from dlref.models import (
     elastic_net_optimality,
     elastic_net_path,
     soft_threshold,
+    soft_threshold_backward,
 )
 from tests.bounds import Exact, Normwise
 from tests.cases import Bench, Case, Convention, Edge, Proof, Row
@@ -400,7 +402,32 @@ def threshold_thunks(dtype):
     return lambda: soft_threshold(x, 0.5), lambda: torch.nn.functional.softshrink(other, 0.5)
 
 
+def threshold_backward_thunks(dtype):
+    x, dy = np.random.default_rng(0).normal(size=(2, 100_000)).astype(dtype)
+    other, cotangent = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dy)
+
+    def theirs():
+        return torch.autograd.grad(torch.nn.functional.softshrink(other, 0.5), other, cotangent)
+
+    return lambda: soft_threshold_backward(dy, x, 0.5), theirs
+
+
+def epochs_thunks(dtype):
+    """The same 20 epochs on the residual; scikit-learn warns that it has not converged, and may skip columns."""
+    x, y = factors(2000, 500, dtype)
+    alpha, start = elastic_net_largest(x, y, intercept=False) / 10, np.zeros(500, dtype)
+
+    def theirs():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return SklearnElasticNet(alpha=alpha, fit_intercept=False, tol=0.0, max_iter=20).fit(x, y).coef_
+
+    return lambda: elastic_net_epochs(x, y, start, alpha, epochs=20), theirs
+
+
 BENCH = [
+    Bench("models.soft_threshold_backward", "autograd of torch", "1e5", threshold_backward_thunks),
+    Bench("models.elastic_net_epochs", "sklearn's ElasticNet, 20 epochs", "2000 x 500", epochs_thunks),
     Bench("models.elastic_net", "sklearn's ElasticNet, equal gap", "2000 x 500, ten factors", thunks, aim=2.0),
     Bench("models.elastic_net_path", "sklearn's enet_path", "2000 x 500, 100 penalties", path_thunks, aim=1.0),
     Bench("models.soft_threshold", "torch's softshrink", "1e5", threshold_thunks, aim=1.0),

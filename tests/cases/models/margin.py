@@ -11,6 +11,7 @@ from sklearn.svm import SVC
 
 from dlref.models import (
     functional_margin,
+    functional_margin_backward,
     geometric_margin,
     hard_margin,
     margin_distribution,
@@ -345,7 +346,47 @@ def multiclass_thunks(backward):
     return make
 
 
+def functional_thunks(backward):
+    def make(dtype):
+        rng = np.random.default_rng(0)
+        scores, dy, y = *rng.normal(size=(2, 100_000)).astype(dtype), rng.choice([-1, 1], 100_000)
+        leaf, cotangent, labels = (torch.from_numpy(v) for v in (scores, dy, y))
+        if not backward:
+            return lambda: functional_margin(scores, y), lambda: leaf * labels
+        leaf.requires_grad_()
+        return (
+            lambda: functional_margin_backward(dy, scores, y),
+            lambda: torch.autograd.grad(leaf * labels, leaf, cotangent),
+        )
+
+    return make
+
+
+def geometric_thunks(dtype):
+    rng = np.random.default_rng(0)
+    x, w, y = rng.normal(size=(2000, 64)).astype(dtype), rng.normal(size=(10, 64)).astype(dtype), np.arange(2000) % 10
+    points, weights, labels = (torch.from_numpy(v) for v in (x, w, y))
+    right = torch.nn.functional.one_hot(labels, 10).bool()
+
+    def theirs():
+        scores = points @ weights.T
+        apart = torch.cdist(weights, weights)[labels].masked_fill(right, 1.0)
+        return ((scores[right][:, None] - scores) / apart).masked_fill(right, inf).min(dim=1).values
+
+    return lambda: geometric_margin(x, y, w, np.zeros(10, dtype)), theirs
+
+
+def distribution_thunks(dtype):
+    rng = np.random.default_rng(0)
+    margins, at = rng.normal(size=100_000).astype(dtype), np.linspace(-3, 3, 200, dtype=dtype)
+    return lambda: margin_distribution(margins, at), lambda: scipy.stats.ecdf(margins).cdf.evaluate(at)
+
+
 BENCH = [
+    Bench("models.functional_margin", "the same in torch", "1e5", functional_thunks(False)),
+    Bench("models.functional_margin_backward", "autograd of torch", "1e5", functional_thunks(True)),
+    Bench("models.geometric_margin", "the same in torch", "2000 x 64, 10 classes", geometric_thunks),
+    Bench("models.margin_distribution", "scipy's ecdf", "1e5 margins, 200 thresholds", distribution_thunks),
     Bench("models.hard_margin", "sklearn's SVC with C = 1e10, equal margin", "300 x 100", hard_thunks),
     Bench("models.multiclass_margin", "the same in torch", "10,000 x 10", multiclass_thunks(False), aim=1.0),
     Bench("models.multiclass_margin_backward", "autograd of torch", "10,000 x 10", multiclass_thunks(True), aim=1.0),

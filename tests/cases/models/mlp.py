@@ -21,7 +21,7 @@ from dlref.models import (
 from dlref.optimizers import adam, adam_state
 from dlref.training import fit
 from tests.bounds import TRAINED
-from tests.cases import Convention, Edge, Proof, Row
+from tests.cases import Bench, Convention, Edge, Proof, Row
 
 SIZES = 5, 11, 7, 9, 4
 # Four layers in a row: four times the bound of a sum as long as the longest.
@@ -365,3 +365,13 @@ CONVENTIONS = [
         ],
     ),
 ]
+
+
+def forward_thunks(dtype):
+    rng = np.random.default_rng(0)
+    params, x = mlp_parameters(rng, (64, 256, 256, 256, 10), dtype), rng.normal(size=(128, 64)).astype(dtype)
+    net, leaf = in_torch(params).to(torch.from_numpy(x).dtype), torch.from_numpy(x)
+    return lambda: mlp(params, x), lambda: net(leaf)
+
+
+BENCH = [Bench("models.mlp", "torch.nn.Sequential", "128 x 64, three layers of 256", forward_thunks)]

@@ -285,4 +285,15 @@ def als_thunks(dtype):
     return lambda: factorize_als(users, items, ratings, start, shape, tol=0.0, max_sweeps=5), theirs
 
 
-BENCH = [Bench("models.factorize_als", "NumPy, a solve for each row", "600 x 300, 10 %, rank 8, 5 sweeps", als_thunks)]
+def scores_thunks(dtype):
+    users, items, ratings, shape = planted(dtype)
+    start = np.random.default_rng(1).normal(size=(shape[1], 8)).astype(dtype)
+    model = factorize_als(users, items, ratings, start, shape, tol=0.0, max_sweeps=1)
+    u, v, at, on = (torch.from_numpy(part) for part in (model.u, model.v, users, items))
+    return lambda: rating_scores(model, users, items), lambda: (u[at] * v[on]).sum(dim=1)
+
+
+BENCH = [
+    Bench("models.factorize_als", "NumPy, a solve for each row", "600 x 300, 10 %, rank 8, 5 sweeps", als_thunks),
+    Bench("models.rating_scores", "the same in torch", "18,000 pairs, rank 8", scores_thunks),
+]

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import hinge_loss
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import SVC, LinearSVC
 
 from dlref.models import svm_decision, svm_kernel, svm_linear, svm_optimality, svm_smo
@@ -462,7 +463,13 @@ def decision_thunks(dtype):
     return lambda: svm_decision(ours, x), lambda: theirs.decision_function(x)
 
 
+def kernel_thunks(dtype):
+    x, _ = noisy(1000, 20, dtype)
+    return lambda: svm_kernel(x, x[:500], gamma=0.05), lambda: rbf_kernel(x, x[:500], gamma=0.05)
+
+
 BENCH = [
+    Bench("models.svm_kernel", "sklearn's rbf_kernel", "1000 and 500 x 20", kernel_thunks),
     Bench("models.svm_linear", "sklearn's LinearSVC, equal objective", "2000 x 500", linear_thunks, aim=2.0),
     Bench("models.svm_smo", "sklearn's SVC, equal gap", "1000 x 20, RBF", smo_thunks, aim=1.0),
     Bench("models.svm_decision", "sklearn's SVC", "1000 x 20, RBF", decision_thunks, aim=1.0),

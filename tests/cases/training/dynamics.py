@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import torch
 
-from dlref.activations import sigmoid
+from dlref.activations import sigmoid, tanh
 from dlref.layers import lstm, rnn
 from dlref.training import (
     gradient_bound,
@@ -503,7 +503,58 @@ def statistics_thunks(dtype):
     )
 
 
+def flow_thunks(dtype):
+    """Twelve layers of 64 tanh units, 200 examples: the norms of all states' and all weights' gradients."""
+    rng = np.random.default_rng(0)
+    weights = [np.linalg.qr(rng.normal(size=(64, 64)))[0].astype(dtype) for _ in range(12)]
+    x, dy = rng.normal(size=(2, 200, 64)).astype(dtype)
+    steps, ws = [lambda h, w: tanh(h @ w.T)] * 12, [torch.from_numpy(w).requires_grad_() for w in weights]
+    leaf, cotangent = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dy)
+
+    def theirs():
+        kept = [leaf]
+        for w in ws:
+            kept.append(torch.tanh(kept[-1] @ w.T))
+        gradients = torch.autograd.grad(kept[-1], [*kept, *ws], cotangent)
+        return torch.stack([g.norm() for g in gradients])
+
+    return lambda: gradient_flow(steps, x, dy, weights), theirs
+
+
+def product_thunks(dtype):
+    jacobians = np.random.default_rng(0).normal(size=(60, 64, 64)).astype(dtype) / dtype(8)
+
+    def theirs():
+        product, scale, norms = np.eye(64), 0.0, []
+        for jacobian in jacobians.astype(np.float64):
+            product = jacobian @ product
+            size = np.linalg.norm(product, 2)
+            scale, product = scale + np.log(size), product / size
+            norms.append(scale)
+        return np.array(norms)
+
+    return lambda: log_product_norms(jacobians), theirs
+
+
+def rate_thunks(dtype):
+    norms = np.exp(-0.1 * np.arange(1000) + np.random.default_rng(0).normal(size=1000)).astype(dtype)
+    return lambda: growth_rate(norms), lambda: scipy_slope(norms)
+
+
+def condition_thunks(dtype):
+    w = np.random.default_rng(0).normal(size=(128, 128)).astype(dtype) / dtype(12)
+    other = torch.from_numpy(w)
+    return (
+        lambda: recurrence_condition(w),
+        lambda: (torch.linalg.matrix_norm(other, 2), torch.linalg.eigvals(other).abs().max()),
+    )
+
+
 BENCH = [
+    Bench("training.gradient_flow", "autograd of torch", "12 layers, 200 x 64", flow_thunks),
+    Bench("training.log_product_norms", "the loop in NumPy", "60 of 64 x 64", product_thunks),
+    Bench("training.growth_rate", "scipy's linregress", "1000", rate_thunks),
+    Bench("training.recurrence_condition", "torch.linalg", "128 x 128", condition_thunks),
     Bench("training.rnn_gradient_by_lag", "the loop in torch", "16x60x64", thunks),
     Bench("training.gradient_statistics", "four reductions in torch", "1e5", statistics_thunks, aim=1.0),
 ]

@@ -312,4 +312,20 @@ def thunks(dtype):
     return lambda: legendre_features(x, 10), lambda: np.polynomial.legendre.legvander(x, 10)
 
 
-BENCH = [Bench("training.legendre_features", "numpy's legvander", "1e5, degree 10", thunks)]
+def fit_thunks(dtype):
+    rng = np.random.default_rng(0)
+    hat, truth = (rng.normal(size=(1000, 1000)) / 1000).astype(dtype), rng.normal(size=1000).astype(dtype)
+
+    def theirs():
+        h, f = hat.astype(np.float64), truth.astype(np.float64)
+        left, bias = np.eye(1000) - h, np.mean((f - h @ f) ** 2)
+        spread = np.sum(h * h) / 1000
+        return bias + np.sum(left * left) / 1000, bias + 1 + spread, bias, spread
+
+    return lambda: linear_fit_errors(hat, truth, 1.0), theirs
+
+
+BENCH = [
+    Bench("training.legendre_features", "numpy's legvander", "1e5, degree 10", thunks),
+    Bench("training.linear_fit_errors", "the definition in NumPy", "1000", fit_thunks),
+]

@@ -6,6 +6,8 @@ import itertools
 import numpy as np
 import torch
 
+from dlref.activations import relu
+from dlref.losses import mean_squared_error
 from dlref.optimizers import adam, adam_state
 from dlref.training import fit, minibatches, patience, shuffled, steps_per_epoch
 from dlref.training.loop import _shuffled
@@ -311,4 +313,39 @@ def thunks(dtype):
     return lambda: shuffled(100_000, rng), lambda: torch.randperm(100_000, generator=generator)
 
 
-BENCH = [Bench("training.shuffled", "torch.randperm", "1e5", thunks, dtypes=("float64",), aim=1.0)]
+def batches_thunks(dtype):
+    rng, theirs = np.random.default_rng(0), loader(10_000, 64, False, torch.Generator().manual_seed(0))
+    return lambda: sum(len(rows) for rows in minibatches(10_000, 64, rng)), lambda: sum(len(x) for (x,) in theirs)
+
+
+def fit_thunks(dtype):
+    """One epoch of a network of two layers by Adam, ours through the tape."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6400, 64)).astype(dtype), rng.normal(size=(6400, 10)).astype(dtype)
+    start = tuple((0.1 * rng.normal(size=size)).astype(dtype) for size in ((256, 64), (10, 256)))
+    inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
+
+    def loss(params, x, y):
+        return mean_squared_error(relu(x @ params[0].T) @ params[1].T, y)
+
+    def ours():
+        return fit(loss, start, (x, y), adam, adam_state, lr=0.001, epochs=1, batch_size=64, rng=rng)
+
+    def theirs():
+        params = [torch.from_numpy(p.copy()).requires_grad_() for p in start]
+        optimizer = torch.optim.Adam(params, lr=0.001, fused=True)
+        for rows in torch.randperm(6400).split(64):
+            optimizer.zero_grad()
+            fitted = torch.relu(inputs[rows] @ params[0].T) @ params[1].T
+            torch.nn.functional.mse_loss(fitted, targets[rows]).backward()
+            optimizer.step()
+        return params
+
+    return ours, theirs
+
+
+BENCH = [
+    Bench("training.shuffled", "torch.randperm", "1e5", thunks, dtypes=("float64",), aim=1.0),
+    Bench("training.minibatches", "torch's DataLoader", "1e4 in 64s", batches_thunks, dtypes=("float64",)),
+    Bench("training.fit", "the loop in torch", "6400 x 64, 256 units, batches of 64", fit_thunks),
+]

@@ -381,7 +381,14 @@ def thunks(function):
     return make
 
 
+def stop_thunks(dtype):
+    values = np.linspace(2, 1, 1000).astype(dtype)
+    shown = values.tolist()
+    return lambda: early_stop(values, 5), lambda: keras_run(shown, 5)
+
+
 BENCH = [
+    Bench("training.early_stop", "Keras's callback", "1,000 epochs", stop_thunks),
     Bench("training.descent_shrinkage", "the expression in torch", "1e5, 100 steps", thunks(descent_shrinkage)),
     Bench("training.equivalent_ridge", "the expression in torch", "1e5, 100 steps", thunks(equivalent_ridge)),
 ]
