@@ -260,7 +260,7 @@ def test_a_complete_site_builds_without_a_warning(site):
     assert "hinge line" in page
     assert 'id="D1"' in page
     assert 'href="#D1"' in page
-    assert "1.12 of 4 ULP" in page
+    assert "1.12\nof 4 ULP" in page
     assert "1e-9" in page
     assert 'href="../snippets/ramp.py" download' in page
     assert "out[i] = max(x[i], 0)" in page.replace("</span>", "").replace('<span class="', "") or "_ramp" in page
@@ -304,7 +304,7 @@ def test_gathered_pages(site):
     assert 'href="terms/ramp.html#equation-ramp-e1"' in misstated
     assert 'href="bibliography.html#cite-author2020paper"' in misstated
     assert html(site, "conventions").count("The kink") == 2
-    assert "1.12 of 4 ULP" in html(site, "verification")
+    assert "1.12\nof 4 ULP" in html(site, "verification")
     listing = html(site, "terms/index")
     assert "hinge line" in listing
     assert "→ Ramp" in listing
