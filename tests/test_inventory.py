@@ -5,10 +5,11 @@ import inspect
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dlref
-from dlref._arrays import backward_of
+from dlref._arrays import backward_of, integer, number
 from tests.cases import public_name, table
 
 ROOT = Path(__file__).parents[1]
@@ -65,3 +66,31 @@ def test_every_public_function_is_documented(name):
         sections.append("Parameters\n")
     for section in sections:
         assert section in member.__doc__, f"{name}: no {section.strip()}"
+
+
+def members():
+    for name in sorted(PUBLIC):
+        family, function = name.split(".")
+        yield name, getattr(importlib.import_module(f"dlref.{family}"), function)
+
+
+# `public` checks what is annotated as a bool; a function without a gradient need not have it
+FLAGS = [
+    pytest.param(member, p.name, id=f"{name}-{p.name}")
+    for name, member in members()
+    for p in inspect.signature(member).parameters.values()
+    if p.annotation is bool and hasattr(member, "differentiable")
+]
+
+
+@pytest.mark.parametrize(("function", "flag"), FLAGS)
+def test_an_array_for_a_flag_is_refused_by_name(function, flag):
+    with pytest.raises(TypeError, match=f"^{flag}: expected True or False, got ndarray$"):
+        function(**{flag: np.array([True, False])})
+
+
+def test_numbers_beyond_the_machine_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"^steps: expected an integer of 64 bits, got one of 100$"):
+        integer("steps", 10**30)
+    with pytest.raises(ValueError, match=r"^lr: expected a number within float64, got one beyond it$"):
+        number("lr", 10**400)

@@ -44,19 +44,23 @@ NATIVE_FLOATS = frozenset(FLOATS)
 def public(function):
     """Mark a public function: a traced argument (one that has ``_record``) takes the call over, for the tape.
 
-    The arguments before the ``/`` are the differentiable ones, so only positional arguments are looked at.
+    The arguments before the ``/`` are the differentiable ones, so only positional arguments are looked at. An argument
+    that is annotated as a bool is checked here, once for all functions.
     """
+
+    parameters = inspect.signature(function).parameters.values()
+    flags = [(place, p.name) for place, p in enumerate(parameters) if p.annotation is bool]
 
     @functools.wraps(function)
     def call(*args, **kwargs):
         for value in args:
             if type(value) is not np.ndarray and hasattr(value, "_record"):
                 return value._record(call, args, kwargs)
+        for place, name in flags:
+            _check_flag(name, args[place] if place < len(args) else kwargs.get(name, False))
         return function(*args, **kwargs)
 
-    call.differentiable = tuple(
-        p.name for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_ONLY
-    )
+    call.differentiable = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY)
     return call
 
 
@@ -168,7 +172,10 @@ def number(name, value, low=-math.inf, high=math.inf, *, open_low=False, open_hi
     """Return a Python float inside the stated interval; NaN is refused."""
     if type(value) is not float and (isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real)):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: expected a number within float64, got one beyond it") from None
     above = number > low if open_low else number >= low
     below = number < high if open_high else number <= high
     if not (above and below):
@@ -185,6 +192,8 @@ def integer(name, value, low=None, high=None):
         count = operator.index(value)
     except TypeError:
         raise TypeError(f"{name}: expected an integer, got {type(value).__name__}") from None
+    if not -(1 << 63) <= count < 1 << 63:
+        raise ValueError(f"{name}: expected an integer of 64 bits, got one of {count.bit_length()}")
     if (low is not None and count < low) or (high is not None and count > high):
         bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"from {low} to {high}"
         raise ValueError(f"{name}: expected an integer {bounds}, got {count}")
@@ -263,6 +272,11 @@ def _converted(name, value):
     if array.dtype.newbyteorder("=") not in NATIVE_FLOATS:
         raise TypeError(f"{name}: expected float32, float64 or integers, got {array.dtype}")
     return np.require(array, array.dtype.newbyteorder("="), "CWA")
+
+
+def _check_flag(name, value):
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {type(value).__name__}")
 
 
 def _check_ndim(name, value, ndim):

@@ -224,7 +224,7 @@ def triplet_loss(
     >>> triplet_loss([0.0], [0.5], [1.0]), triplet_loss([0.0], [0.5], [1.0], squared=True)
     (np.float64(0.5), np.float64(0.25))
     """
-    arrays, margin = _triplets(anchor, positive, negative, margin, squared, reduction)
+    arrays, margin = _triplets(anchor, positive, negative, margin, reduction)
     losses = np.empty(arrays[0].shape[:-1], arrays[0].dtype)
     _triplet(*map(_rows, arrays), margin, bool(squared), losses.reshape(-1))
     return _reduced(losses, reduction)
@@ -278,7 +278,7 @@ def triplet_loss_backward(
     TripletGradients(anchor=array([0.]), positive=array([1.]), negative=array([-1.]))
     """
     dy, anchor, positive, negative = reals("dy", dy, "anchor", anchor, "positive", positive, "negative", negative)
-    arrays, margin = _triplets(anchor, positive, negative, margin, squared, reduction)
+    arrays, margin = _triplets(anchor, positive, negative, margin, reduction)
     scale = _scale(dy, reduction, arrays[0].shape[:-1])
     outs = [np.empty_like(a) for a in arrays]
     _triplet_backward(scale, *map(_rows, arrays), margin, bool(squared), *map(_rows, outs))
@@ -542,11 +542,10 @@ def _pairs(x, z, similar, margin, reduction):
     return x, z, similar, x.dtype.type(number("margin", margin, 0, open_low=True))
 
 
-def _triplets(anchor, positive, negative, margin, squared, reduction):
+def _triplets(anchor, positive, negative, margin, reduction):
     arrays = reals("anchor", real("anchor", anchor, ndim=-1), "positive", positive, "negative", negative)
     for name, value in zip(("positive", "negative"), arrays[1:], strict=True):
         same_shape(name, value, "anchor", arrays[0])
-    option("squared", squared, (True, False))
     option("reduction", reduction, ("mean", "sum", "none"))
     return arrays, arrays[0].dtype.type(number("margin", margin, 0, open_low=True))
 

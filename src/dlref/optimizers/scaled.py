@@ -267,7 +267,7 @@ def rmsprop_centered_state(p: ArrayLike) -> CenteredRMSpropState:
 
     References
     ----------
-    Graves (2013), "Generating sequences with recurrent neural networks", equations 38 to 41.
+    Graves (2013), "Generating sequences with recurrent neural networks", page 23.
 
     Examples
     --------
@@ -329,7 +329,7 @@ def rmsprop_centered(
 
     References
     ----------
-    Graves (2013), "Generating sequences with recurrent neural networks", equations 38 to 41.
+    Graves (2013), "Generating sequences with recurrent neural networks", page 23.
 
     Examples
     --------

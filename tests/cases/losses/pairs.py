@@ -138,7 +138,7 @@ CASES = [
         bound=Normwise(30),
         refuses=[
             ((ONE, ONE, [[1.0]]), {}, ValueError, r"negative: expected the shape of anchor, \(1, 2\), got \(1, 1\)"),
-            ((ONE, ONE, ONE), {"squared": "yes"}, ValueError, "squared: expected one of True, False, got 'yes'"),
+            ((ONE, ONE, ONE), {"squared": "yes"}, TypeError, "squared: expected True or False, got str"),
         ],
         label="mean",
     ),
