@@ -196,16 +196,20 @@ def crop_at(images: ArrayLike, corners: ArrayLike, height: int, width: int, padd
 
 @kernel
 def _crop(images, corners, out):
+    height, width = images.shape[2:]
     for n in prange(len(images)):
         top, left = corners[n]
+        first, last = max(0, -left), min(out.shape[3], width - left)
         for c in range(images.shape[1]):
             for i in range(out.shape[2]):
                 y = out[n, c, i]
                 y[:] = 0
-                if 0 <= top + i < images.shape[2]:
-                    row = images[n, c, top + i]
-                    for j in range(max(0, -left), min(y.size, row.size - left)):
-                        y[j] = row[left + j]
+                if 0 <= top + i < height and first < last:
+                    # Slices: an index that might be negative would be slow.
+                    row = images[n, c, top + i, left + first : left + last]
+                    window = y[first:last]
+                    for j in range(row.size):
+                        window[j] = row[j]
 
 
 @public

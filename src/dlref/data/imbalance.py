@@ -19,7 +19,7 @@ __all__ = [
     "stratified_split",
 ]
 
-LABELS = 1 << 31
+LABELS = 1 << 24  # classes are counted in an array as long as the largest label
 
 
 class Split(NamedTuple):

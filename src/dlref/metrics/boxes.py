@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import index, number, option, public, real, reals, same_shape, shaped
 from dlref._compile import inline, kernel, prange
+from dlref._math import exp, log
 from dlref.metrics.retrieval import _average
 
 __all__ = [
@@ -72,14 +73,23 @@ def box_convert(boxes: ArrayLike, source: str, target: str) -> NDArray:
     if boxes.shape[-1] != 4:
         raise ValueError(f"boxes: expected four numbers in the last axis, got shape {boxes.shape}")
     source, target = option("source", source, FORMATS), option("target", target, FORMATS)
-    first, second = boxes[..., :2], boxes[..., 2:]
     if source == target:
         return boxes.copy()
-    size = second - first if source == "xyxy" else second
-    low = first - second / 2 if source == "cxcywh" else first
-    if target == "xyxy":
-        return np.concatenate([low, low + size], axis=-1)
-    return np.concatenate([low + size / 2 if target == "cxcywh" else low, size], axis=-1)
+    out = np.empty_like(boxes)
+    _convert(boxes.reshape(-1, 4), FORMATS.index(source), FORMATS.index(target), out.reshape(-1, 4))
+    return out
+
+
+@kernel
+def _convert(boxes, source, target, out):
+    half = boxes.dtype.type(0.5)
+    for i in prange(len(boxes)):
+        box, new = boxes[i], out[i]
+        for k in range(2):  # along x, then along y
+            size = box[k + 2] - box[k] if source == 0 else box[k + 2]
+            low = box[k] - half * size if source == 2 else box[k]
+            new[k] = low + half * size if target == 2 else low
+            new[k + 2] = low + size if target == 0 else size
 
 
 @public
@@ -430,9 +440,20 @@ def box_encode(boxes: ArrayLike, anchors: ArrayLike) -> NDArray:
     boxes, anchors = reals("boxes", boxes, "anchors", anchors)
     shaped("boxes", boxes, (None, 4))
     same_shape("anchors", anchors, "boxes", boxes)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a box without width is infinitely far
-        shift = (boxes[:, :2] - anchors[:, :2]) / anchors[:, 2:]
-        return np.concatenate([shift, np.log(boxes[:, 2:] / anchors[:, 2:])], axis=1)
+    code = np.empty((4, len(boxes)), boxes.dtype)
+    _encode(boxes.T.copy(), anchors.T.copy(), code)
+    return code.T.copy()
+
+
+@kernel
+def _encode(boxes, anchors, code):
+    for k in range(2):  # along x, then along y
+        center, size = boxes[k], boxes[k + 2]
+        anchor, scale = anchors[k], anchors[k + 2]
+        shift, growth = code[k], code[k + 2]
+        for i in range(center.size):
+            shift[i] = (center[i] - anchor[i]) / scale[i]
+            growth[i] = log(size[i] / scale[i])
 
 
 @public
@@ -474,8 +495,20 @@ def box_decode(code: ArrayLike, anchors: ArrayLike) -> NDArray:
     code, anchors = reals("code", code, "anchors", anchors)
     shaped("code", code, (None, 4))
     same_shape("anchors", anchors, "code", code)
-    center = anchors[:, :2] + code[:, :2] * anchors[:, 2:]
-    return np.concatenate([center, anchors[:, 2:] * np.exp(code[:, 2:])], axis=1)
+    boxes = np.empty((4, len(code)), code.dtype)
+    _decode(code.T.copy(), anchors.T.copy(), boxes)
+    return boxes.T.copy()
+
+
+@kernel
+def _decode(code, anchors, boxes):
+    for k in range(2):  # along x, then along y
+        shift, growth = code[k], code[k + 2]
+        anchor, scale = anchors[k], anchors[k + 2]
+        center, size = boxes[k], boxes[k + 2]
+        for i in range(center.size):
+            center[i] = anchor[i] + scale[i] * shift[i]
+            size[i] = scale[i] * exp(growth[i])
 
 
 @public

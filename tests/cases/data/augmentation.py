@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 from scipy import ndimage
+from skimage.transform import AffineTransform
 
 from dlref.data import (
     adjust_color,
@@ -348,7 +349,79 @@ def flipping(dtype):
     return lambda: horizontal_flip(x, flip), lambda: torch.where(chosen, tensor.flip(3), tensor)
 
 
+def cropping(dtype):
+    x = batch(dtype)
+    corners = np.random.default_rng(1).integers(0, 9, (64, 2))
+    tensor, places = torch.from_numpy(x), corners.tolist()
+
+    def theirs():
+        padded = torch.nn.functional.pad(tensor, (4, 4, 4, 4))
+        return torch.stack([p[:, i : i + 64, j : j + 64] for p, (i, j) in zip(padded, places, strict=True)])
+
+    return lambda: crop_at(x, corners, 64, 64, padding=4), theirs
+
+
+def covering(dtype):
+    x = batch(dtype)
+    middles = np.random.default_rng(1).integers(0, 64, (64, 2))
+    tensor, places, axis = torch.from_numpy(x), torch.from_numpy(middles), torch.arange(64)
+
+    def theirs():
+        start = places[:, :, None] - 8
+        rows, columns = ((axis >= start) & (axis < start + 16)).unbind(1)
+        return tensor.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+
+    return lambda: cutout(x, middles, 16), theirs
+
+
+def coloring(dtype):
+    x, factors = batch(dtype), np.random.default_rng(1).uniform(0.6, 1.4, (3, 64))
+    tensor = torch.from_numpy(x)
+    bright, contrast, saturation = torch.from_numpy(factors.astype(dtype))[:, :, None, None, None]
+    shares = torch.tensor([0.299, 0.587, 0.114], dtype=tensor.dtype)[:, None, None]
+
+    def theirs():
+        y = (tensor * bright).clamp(0, 1)
+        mean = (y * shares).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+        y = torch.lerp(mean, y, contrast).clamp(0, 1)
+        return torch.lerp((y * shares).sum(1, keepdim=True), y, saturation).clamp(0, 1)
+
+    return lambda: adjust_color(x, *factors), theirs
+
+
+def moving_boxes(dtype):
+    rng = np.random.default_rng(0)
+    frame, flip = rng.uniform(0, 64, (10_000, 4)).astype(dtype), rng.random(10_000) < 0.5
+    tensor, chosen = torch.from_numpy(frame), torch.from_numpy(flip)[:, None]
+
+    def theirs():
+        left, top, right, bottom = tensor.unbind(1)
+        return torch.where(chosen, torch.stack([64 - right, top, 64 - left, bottom], dim=1), tensor)
+
+    return lambda: flip_boxes(frame, flip, 64), theirs
+
+
+def composing(_):
+    def theirs():
+        away, back = (AffineTransform(translation=sign * np.array([15.5, 15.5])) for sign in (-1, 1))
+        map_ = AffineTransform(scale=1.1, rotation=np.radians(-10), shear=0.2, translation=(1, 2))
+        return (away + map_ + back).inverse.params
+
+    return lambda: affine_matrix(32, 32, angle=10, scale=1.1, shear=0.2, shift=(2, 1)), theirs
+
+
+def weighing(_):
+    rng, peer = np.random.default_rng(0), torch.distributions.Beta(torch.tensor(0.4), torch.tensor(0.4))
+    return lambda: mixup_weights(100_000, 0.4, rng), lambda: peer.sample((100_000,))
+
+
 BENCH = [
+    Bench("data.crop_at", "torch pad, slices, stack", "64 x 3 x 64 x 64", cropping),
+    Bench("data.cutout", "torch masked_fill", "64 x 3 x 64 x 64", covering),
+    Bench("data.adjust_color", "a torch expression", "64 x 3 x 64 x 64", coloring),
+    Bench("data.flip_boxes", "a torch expression", "10,000", moving_boxes),
+    Bench("data.affine_matrix", "skimage AffineTransform", "one", composing, dtypes=("float64",)),
+    Bench("data.mixup_weights", "torch.distributions.Beta", "1e5", weighing, dtypes=("float64",)),
     Bench("data.affine_warp", "torch affine_grid, grid_sample", "64 x 3 x 64 x 64", warping),
     Bench("data.horizontal_flip", "torch.where, flip", "64 x 3 x 64 x 64", flipping),
     Bench("data.mixup", "torch.lerp", "64 x 3 x 64 x 64", mixing),

@@ -158,6 +158,18 @@ def weighing(_):
     return lambda: balanced_weights(target, 4), lambda: from_sklearn(target, 4)
 
 
+def counting(_):
+    (target,) = labels(np.random.default_rng(0))
+    target = np.tile(target, 300)
+
+    def theirs():
+        weight = (1 - 0.999) / (1 - 0.999 ** np.bincount(target, minlength=4))
+        return weight * 4 / weight.sum()
+
+    return lambda: effective_number_weights(target, 4), theirs
+
+
 BENCH = [
+    Bench("data.effective_number_weights", "a NumPy expression", "91,200 labels", counting, dtypes=("float64",)),
     Bench("data.balanced_weights", "sklearn compute_class_weight", "91,200 labels", weighing, dtypes=("float64",)),
 ]

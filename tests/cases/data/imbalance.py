@@ -4,6 +4,7 @@ import numpy as np
 import scipy.stats
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import resample
 
 from dlref.data import (
     imbalance_ratio,
@@ -194,6 +195,7 @@ PROOFS = [
 
 EDGES = [
     Edge(imbalance_ratio, ([0, 2, 2],), 2.0, "a class that does not occur is not the smallest"),
+    Edge(imbalance_ratio, ([0, 1 << 40],), ValueError, "a number, not a class", input="[0, 2**40]"),
     Edge(imbalance_ratio, (np.array([], int),), nan, "no example", input="[]"),
     Edge(
         prior_shift,
@@ -290,7 +292,59 @@ def between(dtype):
     return lambda: smote(x, 1000, rng), peer
 
 
+def resampling(ours, most, replace):
+    """Class by class, as scikit-learn's guide to resampling does."""
+
+    def make(_):
+        target, rng = np.repeat([0, 1, 2], [60_000, 30_000, 10_000]), np.random.default_rng(0)
+
+        def theirs():
+            rows = (np.flatnonzero(target == k) for k in range(3))
+            return np.concatenate([resample(r, n_samples=most, replace=replace, random_state=0) for r in rows])
+
+        return lambda: ours(target, rng), theirs
+
+    return make
+
+
+def counting_ratio(_):
+    target = np.random.default_rng(0).integers(0, 5, 100_000)
+
+    def theirs():
+        sizes = np.unique(target, return_counts=True)[1]
+        return sizes.max() / sizes.min()
+
+    return lambda: imbalance_ratio(target), theirs
+
+
+def reweighing(dtype):
+    p = np.random.default_rng(0).dirichlet(np.ones(10), 10_000).astype(dtype)
+    source, target = np.random.default_rng(1).dirichlet(np.ones(10), 2).astype(dtype)
+
+    def theirs():
+        q = p * (target / source)
+        return q / q.sum(axis=1, keepdims=True)
+
+    return lambda: prior_shift(p, source, target), theirs
+
+
 BENCH = [
+    Bench("data.imbalance_ratio", "numpy.unique", "1e5 labels", counting_ratio, dtypes=("float64",)),
+    Bench(
+        "data.random_oversample",
+        "sklearn.utils.resample of each class",
+        "1e5 labels",
+        resampling(random_oversample, 60_000, True),
+        dtypes=("float64",),
+    ),
+    Bench(
+        "data.random_undersample",
+        "sklearn.utils.resample of each class",
+        "1e5 labels",
+        resampling(random_undersample, 10_000, False),
+        dtypes=("float64",),
+    ),
+    Bench("data.prior_shift", "a NumPy expression", "10,000 x 10", reweighing),
     Bench(
         "data.stratified_folds",
         "sklearn StratifiedKFold",

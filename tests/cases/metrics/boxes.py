@@ -465,6 +465,46 @@ def overlap_backward(dtype):
     )
 
 
+def converting(dtype):
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 9, (10_000, 2))
+    frame = np.concatenate([low, low + rng.uniform(1, 5, (10_000, 2))], axis=1).astype(dtype)
+    tensor = torch.from_numpy(frame)
+
+    def theirs():
+        x1, y1, x2, y2 = tensor.unbind(-1)
+        return torch.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], dim=-1)
+
+    return lambda: box_convert(frame, "xyxy", "cxcywh"), theirs
+
+
+def frames(dtype):
+    """Ten thousand boxes and as many anchors, by centers and sizes."""
+    rng = np.random.default_rng(0)
+    shape = (2, 10_000, 2)
+    return np.concatenate([rng.uniform(-5, 5, shape), rng.uniform(0.5, 4, shape)], axis=2).astype(dtype)
+
+
+def encoding(dtype):
+    frame, anchors = frames(dtype)
+    a, b = torch.from_numpy(frame), torch.from_numpy(anchors)
+
+    def theirs():
+        return torch.cat([(a[:, :2] - b[:, :2]) / b[:, 2:], torch.log(a[:, 2:] / b[:, 2:])], dim=1)
+
+    return lambda: box_encode(frame, anchors), theirs
+
+
+def decoding(dtype):
+    code, anchors = frames(dtype)
+    a, b = torch.from_numpy(code), torch.from_numpy(anchors)
+
+    def theirs():
+        return torch.cat([b[:, :2] + b[:, 2:] * a[:, :2], b[:, 2:] * torch.exp(a[:, 2:])], dim=1)
+
+    return lambda: box_decode(code, anchors), theirs
+
+
 def suppressing(dtype):
     rng = np.random.default_rng(0)
     frame, scores = boxes(rng, 300, side=40.0).astype(dtype), rng.permutation(300).astype(dtype)
@@ -485,6 +525,9 @@ BENCH = [
     Bench("metrics.box_iou", "a torch expression", "1,000 by 1,000", overlaps(1000), aim=10.0),
     Bench("metrics.box_overlap", "a torch expression, GIoU", "10,000", overlap_giou),
     Bench("metrics.box_overlap_backward", "torch, autograd of GIoU", "10,000", overlap_backward),
+    Bench("metrics.box_convert", "a torch expression", "10,000", converting),
+    Bench("metrics.box_encode", "a torch expression", "10,000", encoding),
+    Bench("metrics.box_decode", "a torch expression", "10,000", decoding),
     Bench("metrics.non_maximum_suppression", "onnx.reference", "300", suppressing),
     Bench("metrics.detection_average_precision", "pycocotools' COCOeval", "41 of 12", judging),
 ]

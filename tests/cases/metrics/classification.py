@@ -399,6 +399,24 @@ def thunks(ours, theirs):
     return make
 
 
+def hull_of_points(target, score):
+    fpr, tpr, threshold = sklearn.metrics.roc_curve(target, score)
+    upper = np.sort(scipy.spatial.ConvexHull(np.stack([fpr, tpr], axis=1)).vertices)
+    upper = upper[tpr[upper] >= fpr[upper]]
+    return fpr[upper], tpr[upper], threshold[upper]
+
+
+def delong(target, score):
+    """The placements of Sun and Xu: ranks among all less ranks within the class."""
+    positive, negative = score[target == 1], score[target == 0]
+    ranks = scipy.stats.rankdata(np.concatenate([positive, negative]))
+    m, n = positive.size, negative.size
+    above = (ranks[:m] - scipy.stats.rankdata(positive)) / n
+    below = 1 - (ranks[m:] - scipy.stats.rankdata(negative)) / m
+    reach = statistics.NormalDist().inv_cdf(0.975) * np.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n)
+    return above.mean() - reach, above.mean() + reach
+
+
 def trapezoids(dtype):
     x, y = np.sort(np.random.default_rng(0).random((2, 100_000)), axis=1).astype(dtype)
     return lambda: trapezoid_area(x, y), lambda: sklearn.metrics.auc(x, y)
@@ -420,4 +438,6 @@ BENCH = [
         thunks(roc_curve, lambda t, s: sklearn.metrics.roc_curve(t, s, drop_intermediate=False)),
         aim=2.0,
     ),
+    Bench("metrics.roc_auc_interval", "scipy.stats.rankdata, three times", "1e6", thunks(roc_auc_interval, delong)),
+    Bench("metrics.roc_hull", "sklearn roc_curve, SciPy ConvexHull", "1e6", thunks(roc_hull, hull_of_points)),
 ]

@@ -324,12 +324,12 @@ def counting(_):
     )
 
 
-def reading(ours, theirs, **kwargs):
-    """From labels to one number, on either side."""
+def reading(ours, theirs, classes=5, **kwargs):
+    """From labels to a measure, on either side."""
 
     def make(_):
-        target, prediction = np.random.default_rng(0).integers(0, 5, (2, 100_000))
-        return lambda: ours(confusion_matrix(prediction, target, 5)), lambda: theirs(target, prediction, **kwargs)
+        target, prediction = np.random.default_rng(0).integers(0, classes, (2, 100_000))
+        return lambda: ours(confusion_matrix(prediction, target, classes)), lambda: theirs(target, prediction, **kwargs)
 
     return make
 

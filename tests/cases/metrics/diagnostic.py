@@ -308,6 +308,20 @@ BENCH = [
         reading(macro(recall), sklearn.metrics.recall_score, average="macro"),
         dtypes=("float64",),
     ),
+    Bench(
+        "metrics.specificity",
+        "sklearn.metrics.recall_score",
+        "1e5 labels",
+        reading(specificity, sklearn.metrics.recall_score, classes=2, pos_label=0),
+        dtypes=("float64",),
+    ),
+    Bench(
+        "metrics.likelihood_ratios",
+        "sklearn class_likelihood_ratios",
+        "1e5 labels",
+        reading(likelihood_ratios, sklearn.metrics.class_likelihood_ratios, classes=2),
+        dtypes=("float64",),
+    ),
     Bench("metrics.wilson_interval", "scipy.stats.binomtest", "40 intervals", intervals(wilson_interval, "wilson")),
     Bench(
         "metrics.clopper_pearson_interval",

@@ -134,6 +134,13 @@ CONVENTIONS = [
 
 BENCH = [
     Bench(
+        "metrics.class_iou",
+        "sklearn.metrics.jaccard_score",
+        "1e5 labels",
+        reading(class_iou, sklearn.metrics.jaccard_score, average=None),
+        dtypes=("float64",),
+    ),
+    Bench(
         "metrics.mean_iou",
         "sklearn.metrics.jaccard_score",
         "1e5 labels",

@@ -291,6 +291,15 @@ def thunks(ours, theirs):
     return make
 
 
+def shifting(dtype):
+    prevalence = np.random.default_rng(0).random(100_000).astype(dtype)
+    tpr, fpr = prevalence.dtype.type(0.9), prevalence.dtype.type(0.05)
+    return (
+        lambda: precision_at_prevalence(prevalence, 0.9, 0.05),
+        lambda: prevalence * tpr / (prevalence * tpr + (1 - prevalence) * fpr),
+    )
+
+
 BENCH = [
     Bench(
         "metrics.precision_recall_curve",
@@ -306,4 +315,5 @@ BENCH = [
         thunks(average_precision, sklearn.metrics.average_precision_score),
         aim=2.0,
     ),
+    Bench("metrics.precision_at_prevalence", "a NumPy expression", "1e5", shifting),
 ]
