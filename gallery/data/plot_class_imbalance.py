@@ -12,7 +12,8 @@ threshold, and so does one number.
 # ---------------------------
 #
 # Two normal classes in the plane, two standard deviations apart, and logistic regressions on samples with one positive
-# for r negatives. The separation of the classes never changes.
+# for r negatives. The separation of the classes never changes: with the threshold for equal shares, Phi(1) = 0.84 of
+# each class are right at best.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,9 +34,9 @@ def sample(negatives, positives):
 
 ratios, rows = np.array([1, 2, 5, 10, 20, 50, 100]), []
 for r in ratios:
-    x, y = sample(r * 150, 150)
+    x, y = sample(r * 400, 400)
     model = LogisticRegression().fit(x, y)
-    tested, truth = sample(r * 1000, 1000)
+    tested, truth = sample(r * 4000, 4000)
     assert imbalance_ratio(truth) == r
     table = confusion_matrix(model.predict(tested), truth)
     majority = confusion_matrix(np.zeros_like(truth), truth)

@@ -2,8 +2,8 @@
 Semantic segmentation: nearly every pixel right, and yet a bad map
 ==================================================================
 
-A small network gives every pixel a class. Calling everything background is right for 83 of 100 pixels, which is why
-segmentation is judged by the overlap of each class, from one confusion table over all images.
+A small network gives every pixel a class. Calling everything background is right for more than 80 of 100 pixels, which
+is why segmentation is judged by the overlap of each class, from one confusion table over all images.
 """
 
 # %%
