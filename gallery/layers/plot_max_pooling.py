@@ -54,7 +54,7 @@ for ax, (image, title, cmap) in zip(axes, panels, strict=True):
 
 wide = load_sample_image("china.jpg").astype(np.float32).mean(axis=2)[60:316, 100:446] / 255
 scene = relu(conv2d(wide[None, None], np.array([[[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]]], np.float32), padding=1))
-noise = np.random.default_rng(0).normal(size=scene.shape).astype(np.float32)
+noise = np.random.default_rng(0).normal(size=(1, 16, *scene.shape[2:])).astype(np.float32)
 
 
 def seen(source, shift):

@@ -11,8 +11,9 @@ has been lost from the data and a linear classifier would not notice.
 # Training
 # --------
 #
-# Every fourth digit of each class is kept for the test. The learning rate falls along a cosine. A linear classifier is
-# trained in the same way.
+# A quarter of each class is kept for the test, and all is done four times, with each quarter once, so that every digit
+# is read by a network that has not seen it. The learning rate falls along a cosine. A linear classifier is trained in
+# the same way.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +30,7 @@ digits, y = load_digits(return_X_y=True)
 x = (digits.reshape(-1, 1, 8, 8) / 16).astype(np.float32)
 order = np.random.default_rng(0).permutation(len(y))
 order = order[np.argsort(y[order], kind="stable")]
-test, training = order[::4], np.setdiff1d(order, order[::4])
+quarters = [order[start::4] for start in range(4)]
 
 
 def linear(params, x):
@@ -57,16 +58,18 @@ def train(model, params, x, y, lr, rng, epochs, batch_size, **options):
     )
 
 
-start = cnn_parameters(np.random.default_rng(1))
 flat = np.zeros((10, 64), np.float32), np.zeros(10, np.float32)
-runs = {}
-for name, model, params, lr in ("convolutional", cnn_logits, start, 0.005), ("linear", linear, flat, 0.05):
-    tested = {"accuracy": lambda params, model=model: accuracy(model, params, x[test], y[test])}
-    rng = np.random.default_rng(0)
-    runs[name] = train(model, params, x[training], y[training], lr, rng, 15, 64, metrics=tested)
-params = runs["convolutional"].params
-reached = {name: run.history.metrics["accuracy"][-1] for name, run in runs.items()}
-assert accuracy(cnn_logits, start, x[test], y[test]) < 0.3, "untrained it guesses"
+runs = {"convolutional": [], "linear": []}
+for seed, test in enumerate(quarters):
+    training, start = np.setdiff1d(order, test), cnn_parameters(np.random.default_rng(seed))
+    assert accuracy(cnn_logits, start, x[test], y[test]) < 0.3, "untrained it guesses"
+    for name, model, params, lr in (("convolutional", cnn_logits, start, 0.005), ("linear", linear, flat, 0.05)):
+        tested = {"accuracy": lambda params, model=model, test=test: accuracy(model, params, x[test], y[test])}
+        rng = np.random.default_rng(seed)
+        runs[name].append(train(model, params, x[training], y[training], lr, rng, 15, 64, metrics=tested))
+losses = {name: np.mean([run.history.epoch_loss for run in four], axis=0) for name, four in runs.items()}
+read = {name: np.mean([run.history.metrics["accuracy"] for run in four], axis=0) for name, four in runs.items()}
+reached = {name: values[-1] for name, values in read.items()}
 assert reached["convolutional"] >= 0.97, reached
 assert reached["convolutional"] > reached["linear"] + 0.005, reached
 
@@ -74,8 +77,10 @@ assert reached["convolutional"] > reached["linear"] + 0.005, reached
 # Filters and feature maps
 # ------------------------
 #
-# The first layer's filters, what they answer to one digit, and what the second layer makes of that.
+# The first layer's filters of the first of the four networks, what they answer to one digit, and what the second layer
+# makes of that.
 
+params, test = runs["convolutional"][0].params, quarters[0]
 seven = test[y[test] == 7][:1]
 first = relu(conv2d(x[seven], params.conv1, params.bias1, padding=1))
 second = relu(conv2d(max_pool2d(first, 2), params.conv2, params.bias2, padding=1))
@@ -113,16 +118,16 @@ for ax, title in zip(axes, titles, strict=True):
 
 # alt: Two panels over 15 epochs. Above, on a logarithmic axis, the training loss of the convolutional network falls
 #   from 1.7 to about 0.02; that of the linear classifier starts lower, at 1.0, and levels off at 0.1. Below, the share
-#   of test digits that are read correctly: the convolutional network starts lower and ends near 99 percent, the linear
-#   classifier between 97 and 98.
-# caption: Training loss, and accuracy on the 450 test digits, after each epoch.
+#   of test digits that are read correctly: the convolutional network starts far lower and ends near 98 percent, the
+#   linear classifier between 96 and 97.
+# caption: Training loss, and accuracy on the test digits, after each epoch; means of the four quarters.
 fig, (above, below) = plt.subplots(2, 1, figsize=(6, 5), sharex=True, layout="constrained")
-for (name, run), style in zip(runs.items(), ("C0o-", "C1s--"), strict=True):
-    at = np.arange(1, len(run.history.epoch_loss) + 1)
-    above.semilogy(at, run.history.epoch_loss, style, markersize=4, label=name)
-    below.plot(at, 100 * np.array(run.history.metrics["accuracy"]), style, markersize=4, label=name)
+for name, style in zip(runs, ("C0o-", "C1s--"), strict=True):
+    at = np.arange(1, 16)
+    above.semilogy(at, losses[name], style, markersize=4, label=name)
+    below.plot(at, 100 * read[name], style, markersize=4, label=name)
 above.set(ylabel="training loss")
-below.set(xlabel="epoch", ylabel="correct, percent", ylim=(88, 100.5))
+below.set(xlabel="epoch", ylabel="correct, percent", ylim=(74, 101))
 above.legend()
 for ax in (above, below):
     ax.grid(True)
@@ -131,15 +136,15 @@ for ax in (above, below):
 # Mistakes
 # --------
 
-predicted = np.argmax(cnn_logits(params, x[test]), axis=1)
 table = np.zeros((10, 10), int)
-np.add.at(table, (y[test], predicted), 1)
-assert table.sum() == 450 and np.trace(table) == round(450 * reached["convolutional"])
+for run, test in zip(runs["convolutional"], quarters, strict=True):
+    np.add.at(table, (y[test], np.argmax(cnn_logits(run.params, x[test]), axis=1)), 1)
+assert table.sum() == 1797 and abs(np.trace(table) / 1797 - reached["convolutional"]) < 1e-3
 
-# alt: A table of ten true digits by ten predicted ones. The diagonal holds 43 to 46 in every row. Off the diagonal
-#   stand a handful of ones in marked cells.
-# caption: Confusion matrix of the test digits: how often the digit of the row was read as that of the column. Mistakes
-#   are marked.
+# alt: A table of ten true digits by ten predicted ones. The diagonal holds 168 to 181 in every row. Off the diagonal
+#   stand ones, twos and threes in marked cells, most of them in the rows of eight and nine.
+# caption: Confusion matrix of all 1,797 digits, each read by the network that has not seen it: how often the digit of
+#   the row was read as that of the column. Mistakes are marked.
 fig, ax = plt.subplots(figsize=(4.6, 4.6), layout="constrained")
 wrong = np.argwhere((table > 0) & ~np.eye(10, dtype=bool))
 ax.plot(wrong[:, 1], wrong[:, 0], "C1s", markersize=20, alpha=0.4)
