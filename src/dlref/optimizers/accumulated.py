@@ -285,10 +285,18 @@ def adagrad_rows(
     rows, where = np.unique(rows, return_inverse=True)
     width = p.size // max(p.shape[0], 1)
     total = np.zeros((rows.size, width), g.dtype)
-    np.add.at(total, where, g.reshape(-1, width) if g.size else np.zeros((where.size, width), g.dtype))
+    _row_sums(where, g.reshape(where.size, width), total)
     table = (p.shape[0], width)
     _adagrad_rows(rows, total, p.reshape(table), v.reshape(table), g.dtype.type(lr), g.dtype.type(beside))
     return Step(p, AdaGradState(v, state.t + 1))
+
+
+@kernel
+def _row_sums(where, g, out):
+    for k in range(where.size):
+        total, row = out[where[k]], g[k]
+        for j in range(row.size):
+            total[j] += row[j]
 
 
 @kernel
