@@ -1,5 +1,6 @@
 """Fine-tuning: a rate for each group of parameters, groups that open one by one, and adapters of low rank."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -143,9 +144,13 @@ def grouped(optimizer: Callable, rates: ArrayLike | Callable[[int], ArrayLike]) 
     array([1.  , 0.95, 0.5 ])
     """
 
+    @functools.cache
+    def _fixed(dtype):
+        return np.array(rates, dtype)
+
     def _step(p, g, state, lr, *args, out=None, **options):
         before = real("p", p).copy()
-        factors = np.ascontiguousarray(rates(state.t) if callable(rates) else rates, before.dtype)
+        factors = np.array(rates(state.t), before.dtype) if callable(rates) else _fixed(before.dtype)
         shaped("rates", factors, before.shape)
         after = optimizer(p, g, state, lr, *args, out=out, **options)
         _partly(before.reshape(-1), factors.reshape(-1), after.p.reshape(-1))
@@ -208,7 +213,9 @@ def lora(x: ArrayLike, w: ArrayLike, a: ArrayLike, b: ArrayLike, /, alpha: float
     array([[21.]])
     """
     x, w, a, b, scale = _factors(x, w, a, b, alpha)
-    return x @ w.T + (scale * (x @ a.T)) @ b.T
+    y = x @ w.T
+    y += (scale * (x @ a.T)) @ b.T
+    return y
 
 
 @public

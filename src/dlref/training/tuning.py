@@ -5,7 +5,6 @@ A candidate is anything; `grid` and `random_candidates` make dicts from a space.
 `cross_validate` or from a table is the caller's affair.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -111,8 +110,10 @@ def grid(space: Mapping[str, Sequence]) -> list[dict]:
     >>> grid({"lr": [0.1, 0.01], "width": [8, 16]})
     [{'lr': 0.1, 'width': 8}, {'lr': 0.1, 'width': 16}, {'lr': 0.01, 'width': 8}, {'lr': 0.01, 'width': 16}]
     """
-    lists = _choices(space)
-    return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
+    candidates: list[dict] = [{}]
+    for name, values in _choices(space).items():
+        candidates = [candidate | {name: value} for candidate in candidates for value in values]
+    return candidates
 
 
 def _choices(space, least=1, functions=False):
