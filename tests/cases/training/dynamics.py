@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dlref.activations import sigmoid, tanh
-from dlref.layers import lstm, rnn
+from dlref.layers import gru, lstm, rnn
 from dlref.training import (
     gradient_bound,
     gradient_flow,
@@ -177,7 +177,7 @@ def layers_as_in_torch(dtype):
 
 
 def steps_as_in_torch(dtype):
-    """Compare the simple layer, by the kernel and by the chain, and an LSTM with torch's cells, step by step."""
+    """Compare the simple layer, by the kernel and by the chain, an LSTM and a GRU with torch's cells, step by step."""
     rng = np.random.default_rng(1)
     x, w_ih, w_hh = rng.normal(size=(2, 9, 3)), rng.normal(size=(5, 3)), rng.normal(size=(5, 5)) / 2
     dh, zero = rng.normal(size=(2, 5)), np.zeros((2, 5))
@@ -213,7 +213,20 @@ def steps_as_in_torch(dtype):
         kept.append(state)
     torch.autograd.backward(state, [torch.from_numpy(dh)] * 2)
     pairs.append((flow.states, [np.hypot(*(part.grad.norm().item() for part in pair)) for pair in kept]))
-    return worst(pairs), 10 + 20 + 10
+
+    w_ih, w_hh = rng.normal(size=(15, 3)), rng.normal(size=(15, 5))
+    cell = torch.nn.GRUCell(3, 5, bias=False, dtype=torch.float64)
+    with torch.no_grad():
+        cell.weight_ih.copy_(torch.from_numpy(w_ih))
+        cell.weight_hh.copy_(torch.from_numpy(w_hh))
+    flow = gradient_flow([lambda h, t=t: gru(x[:, t : t + 1], h, w_ih, w_hh).h for t in range(9)], zero, dh)
+    kept = [torch.zeros(2, 5, dtype=torch.float64, requires_grad=True)]
+    for t in range(9):
+        kept.append(cell(torch.from_numpy(x[:, t]), kept[-1]))
+        kept[-1].retain_grad()
+    kept[-1].backward(torch.from_numpy(dh))
+    pairs.append((flow.states, [t.grad.norm().item() for t in kept]))
+    return worst(pairs), 10 + 20 + 10 + 10
 
 
 def contributions_add_up(dtype):
@@ -256,7 +269,7 @@ PROOFS = [
     Proof(
         [gradient_flow, rnn_gradient_by_lag],
         "autograd of PyTorch",
-        "9 steps of a simple layer and of LSTMCell",
+        "9 steps of a simple layer, of LSTMCell and of GRUCell",
         "normwise",
         1e-13,
         steps_as_in_torch,
