@@ -336,7 +336,7 @@ def ngram(tokens: ArrayLike, order: int, symbols: int, pseudo: float = 0.0) -> N
     if symbols > 1 and (order > 31 or symbols**order > 2**31):
         raise ValueError(f"order: expected a table of at most 2**31 entries, got {symbols}**{order}")
     table = np.full((symbols ** (order - 1), symbols), pseudo)
-    _tally(np.concatenate([np.zeros(order - 1, np.int64), tokens]), order, table)
+    _tally(_begun(tokens, order), order, table)
     with np.errstate(invalid="ignore"):  # a context that never occurred: 0 / 0
         return table / table.sum(axis=1, keepdims=True)
 
@@ -378,10 +378,10 @@ def ngram_log_likelihood(table: ArrayLike, tokens: ArrayLike) -> float:
     >>> print(round(np.exp(ngram_log_likelihood(table, [1, 0, 1])), 4))
     0.5625
     """
-    table = _table(table)
+    table, order = _table(table)
     tokens = index("tokens", tokens, table.shape[1], (np.size(tokens),))
     with np.errstate(divide="ignore"):
-        return float(_text(tokens, np.log(table)))
+        return float(_text(_begun(tokens, order), order, np.log(table)))
 
 
 @public
@@ -423,7 +423,7 @@ def ngram_sample(table: ArrayLike, count: int, rng: np.random.Generator) -> NDAr
     >>> ngram_sample(table, 6, np.random.default_rng(0))
     array([1, 2, 0, 1, 2, 0])
     """
-    table = _table(table)
+    table, _ = _table(table)
     out = np.empty(integer("count", count, 0), np.int64)
     _draw(np.cumsum(table, axis=1), rng.random(out.size), out)
     return out
@@ -467,15 +467,20 @@ def _opened(model):
 
 
 def _table(table):
-    """Return the table of an n-gram model, whose rows are as many as there are contexts of one length."""
+    """Return the table of an n-gram model and its order; the rows are as many as there are contexts of one length."""
     table = real("table", table, 2).astype(np.float64, copy=False)
-    rows, symbols = table.shape
+    order, (rows, symbols) = 1, table.shape
     while symbols > 1 and rows > 1 and rows % symbols == 0:
-        rows //= symbols
+        order, rows = order + 1, rows // symbols
     if rows != 1 or not symbols:
         raise ValueError(f"table: expected V ** (order - 1) rows for V symbols, got shape {table.shape}")
     not_negative("table", table)
-    return table
+    return table, order
+
+
+def _begun(tokens, order):
+    """Return the tokens behind the context that every text begins with: zeros."""
+    return np.concatenate([np.zeros(order - 1, np.int64), tokens])
 
 
 @kernel(sums=True)
@@ -547,12 +552,13 @@ def _tally(tokens, order, table):
 
 
 @kernel
-def _text(tokens, log_table):
-    context, total = 0, 0.0
-    for token in tokens:
-        total += log_table[context, token]
-        # Drop the oldest token, append the new one.
-        context = (context * log_table.shape[1] + token) % len(log_table)
+def _text(tokens, order, log_table):
+    total = 0.0
+    for t in range(order - 1, tokens.size):
+        context = 0
+        for last in range(t - order + 1, t):
+            context = context * log_table.shape[1] + tokens[last]
+        total += log_table[context, tokens[t]]
     return total
 
 
@@ -564,4 +570,5 @@ def _draw(cumulative, uniform, out):
         while token < last and not uniform[t] < cumulative[context, token]:
             token += 1
         out[t] = token
+        # Append the new token to the context, drop the oldest.
         context = (context * cumulative.shape[1] + token) % len(cumulative)
