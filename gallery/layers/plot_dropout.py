@@ -12,8 +12,9 @@ one question: they agree where there were data and part where there were none.
 # --------
 #
 # 200 digits, 40 of them with a label drawn at random, a network of 26,122 parameters, Adam. The only difference is the
-# mask on both hidden layers. Over nine seeds the loss on other digits ended between 0.56 and 0.85 without dropout and
-# between 0.39 and 0.59 with it. With all labels right there was no difference worth drawing.
+# mask on both hidden layers. What it gains depends on the draw of digits, labels and weights, so four are averaged.
+# Over fourteen draws the loss on other digits ended between 0.47 and 0.95 without dropout and between 0.38 and 0.61
+# with it. With all labels right there was no difference worth drawing.
 
 from itertools import pairwise
 
@@ -29,11 +30,6 @@ from dlref.training import fit
 
 digits, labels = load_digits(return_X_y=True)
 digits = (digits / 16).astype(np.float32)
-order = np.random.default_rng(0).permutation(len(digits))
-train, held_out = order[:200], order[200:700]
-rng = np.random.default_rng(0)
-noisy = labels.copy()
-noisy[rng.choice(train, 40, replace=False)] = rng.integers(0, 10, 40)
 
 
 def parameters(rng, *sizes):
@@ -52,9 +48,13 @@ def network(params, x, rate=0.0, rng=None):
     return dense(x, *last)
 
 
-def learn(rate, seed=0, epochs=50):
+def learn(rate, seed, epochs=50):
     """Return the losses on the training digits and on others, without masks, once an epoch; and the accuracy."""
     rng = np.random.default_rng(seed)
+    order = rng.permutation(len(digits))
+    train, held_out = order[:200], order[200:700]
+    noisy = labels.copy()
+    noisy[rng.choice(train, 40, replace=False)] = rng.integers(0, 10, 40)
 
     def on(rows, targets):
         return lambda params: float(cross_entropy(network(params, digits[rows]), targets[rows]))
@@ -72,24 +72,29 @@ def learn(rate, seed=0, epochs=50):
         metrics={"train": on(train, noisy), "other": on(held_out, labels)},
     )
     accuracy = (network(run.params, digits[held_out]).argmax(axis=1) == labels[held_out]).mean()
-    return run.history.metrics, accuracy
+    return run.history.metrics["train"], run.history.metrics["other"], accuracy
 
 
-runs = {rate: learn(rate) for rate in (0.0, 0.5)}
-(plain, plain_accuracy), (dropped, accuracy) = runs.values()
-assert sum(w.size + b.size for w, b in parameters(rng, 64, 128, 128, 10)) == 26122
-assert plain["train"][-1] < 0.1 < 0.2 < dropped["train"][-1], "only the network without dropout knows them by heart"
-assert dropped["other"][-1] < plain["other"][-1] - 0.1 and accuracy > plain_accuracy
+runs = {}
+for rate in (0.0, 0.5):
+    by_heart, other, accuracy = zip(*(learn(rate, seed) for seed in range(4)), strict=True)
+    runs[rate] = np.array(by_heart), np.array(other), np.mean(accuracy)
+(plain_train, plain_other, plain_accuracy), (train, other, accuracy) = runs.values()
+assert sum(w.size + b.size for w, b in parameters(np.random.default_rng(0), 64, 128, 128, 10)) == 26122
+assert plain_train[:, -1].max() < 0.1 < 0.2 < train[:, -1].min(), "only without dropout they are known by heart"
+assert other[:, -1].mean() < plain_other[:, -1].mean() - 0.1 and accuracy > plain_accuracy + 0.02
 
 # alt: Loss over 50 epochs. Without dropout the training loss falls to nearly zero while the loss on other digits turns
 #   and climbs. With dropout the training loss stays well above zero and the other loss below that of the plain network.
 # caption: Cross-entropy of two equal networks on 200 digits, 40 of them labeled at random, and on 500 other digits with
-#   their true labels. Both losses are measured without masks.
+#   their true labels: means of four draws, and for the other digits each of them as a thin line. Both losses are
+#   measured without masks.
 fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
-for color, (rate, (history, _)) in zip(("C0", "C1"), runs.items(), strict=True):
+for color, (rate, (by_heart, other, _)) in zip(("C0", "C1"), runs.items(), strict=True):
     name = f"rate {rate:g}" if rate else "no dropout"
-    ax.plot(range(1, 51), history["train"], color + "--", label=f"{name}, training")
-    ax.plot(range(1, 51), history["other"], color + "-", label=f"{name}, other digits")
+    ax.plot(range(1, 51), by_heart.mean(axis=0), color + "--", label=f"{name}, training")
+    ax.plot(range(1, 51), other.mean(axis=0), color + "-", label=f"{name}, other digits")
+    ax.plot(range(1, 51), other.T, color + "-", linewidth=0.7, alpha=0.4)
 ax.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
 ax.legend()
 print(f"Other digits right: {plain_accuracy:.0%} without dropout, {accuracy:.0%} with it.")
