@@ -1,4 +1,4 @@
-"""Autoencoders: linear ones in one kernel each way, deep ones with free or tied weights, and two constraints.
+"""Autoencoders: linear ones in matrix products, deep ones with free or tied weights, and two constraints.
 
 The constraints are what an autoencoder needs whose code is as large as its input: noise on the input (`masking_noise`)
 and codes that are seldom active (`sparsity_penalty`).
@@ -81,9 +81,9 @@ def linear_autoencoder_loss(encoder: ArrayLike, decoder: ArrayLike, /, x: ArrayL
     array(10.)
     """
     encoder, decoder, x = _matrices(encoder, decoder, x)
-    codes, errors = np.empty((len(x), len(encoder)), x.dtype), np.empty_like(x)
+    reconstructions = x @ encoder.T @ decoder.T
     losses = np.empty(len(x), x.dtype)
-    _linear_autoencoder(encoder, decoder, x, codes, errors, losses)
+    _subtract(x, reconstructions, losses)
     return np.asarray(losses.sum() / x.dtype.type(len(x)))
 
 
@@ -135,49 +135,21 @@ def linear_autoencoder_loss_backward(
     dy, encoder, decoder, x = reals("dy", dy, "encoder", encoder, "decoder", decoder, "x", x)
     encoder, decoder, x = _matrices(encoder, decoder, x)
     shaped("dy", dy, ())
-    codes, errors = np.empty((len(x), len(encoder)), x.dtype), np.empty_like(x)
-    _linear_autoencoder(encoder, decoder, x, codes, errors, np.empty(len(x), x.dtype))
-    scale = x.dtype.type(2 / len(x) * dy)
-    d_encoder, d_decoder = np.zeros_like(encoder), np.zeros_like(decoder)
-    _linear_autoencoder_backward(scale, decoder, x, codes, errors, d_encoder, d_decoder)
-    return LinearAutoencoderGradients(d_encoder, d_decoder)
+    codes = x @ encoder.T
+    errors = codes @ decoder.T
+    _subtract(x, errors, np.empty(len(x), x.dtype))
+    errors *= x.dtype.type(2 / len(x) * dy)
+    return LinearAutoencoderGradients((errors @ decoder).T @ x, errors.T @ codes)
 
 
 @kernel(sums=True)
-def _linear_autoencoder(encoder, decoder, x, codes, errors, losses):
-    zero = x.dtype.type(0)
+def _subtract(x, errors, losses):
     for n in prange(x.shape[0]):
-        row, code, error = x[n], codes[n], errors[n]
-        for k in range(code.size):
-            weights, total = encoder[k], zero
-            for d in range(row.size):
-                total += weights[d] * row[d]
-            code[k] = total
-        loss = zero
+        row, error, loss = x[n], errors[n], x.dtype.type(0)
         for d in range(row.size):
-            weights, total = decoder[d], zero
-            for k in range(code.size):
-                total += weights[k] * code[k]
-            error[d] = total - row[d]
+            error[d] -= row[d]
             loss += error[d] * error[d]
         losses[n] = loss
-
-
-@kernel(sums=True)
-def _linear_autoencoder_backward(scale, decoder, x, codes, errors, da, db):
-    for n in range(x.shape[0]):
-        row, code, error = x[n], codes[n], errors[n]
-        for d in range(row.size):
-            grown, pull = db[d], scale * error[d]
-            for k in range(code.size):
-                grown[k] += pull * code[k]
-        for k in range(code.size):
-            grown, pull = da[k], x.dtype.type(0)
-            for d in range(row.size):
-                pull += decoder[d, k] * error[d]
-            pull *= scale
-            for d in range(row.size):
-                grown[d] += pull * row[d]
 
 
 def _matrices(encoder, decoder, x):
