@@ -12,7 +12,8 @@ mattering.
 # ------------------
 #
 # Two normal classes in the plane, a hundred positives among two thousand, and logistic regressions whose positives have
-# the weight w. The same with each positive repeated w times is the same model.
+# the weight w. A larger weight pushes the boundary towards the negatives. Each positive repeated w times gives the same
+# model.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,15 +37,17 @@ x, y = sample(1900, 100)
 tested, truth = sample(19_000, 1000)
 balanced = balanced_weights(y, 2)
 assert np.isclose(balanced[1] / balanced[0], 19)
-weights, rows, copied = np.array([0.2, 1, 3, 10, 19, 60, 200]), [], []
+weights, rows, copied, lines = np.array([0.2, 1, 3, 10, 19, 60, 200]), [], [], {}
 for w in weights:
     model = LogisticRegression(C=1e6).fit(x, y, sample_weight=np.where(y == 1, w, 1.0))
     table = confusion_matrix(model.predict(tested), truth)
     rows.append((recall(table), precision(table)))
+    lines[w] = [(*model.coef_[0], model.intercept_[0])]
     if w >= 1:
         index = np.concatenate([np.arange(1900), np.repeat(np.arange(1900, 2000), int(w))])
         other = LogisticRegression(C=1e6).fit(x[index], y[index])
         copied.append((*(model.coef_[0] - other.coef_[0]), *(model.intercept_ - other.intercept_)))
+        lines[w].append((*other.coef_[0], other.intercept_[0]))
 rows = np.array(rows)
 assert np.abs(copied).max() < 0.02
 assert (np.diff(rows[:, 0]) > 0).all() and (np.diff(rows[:, 1]) < 0).all()
@@ -52,11 +55,25 @@ curve = precision_recall_curve(LogisticRegression(C=1e6).fit(x, y).decision_func
 nearest = [np.abs(np.array([r, p])[:, None] - [curve.recall, curve.precision]).max(0).min() for r, p in rows]
 assert max(nearest) < 0.02, nearest
 
-# alt: A falling curve of precision against recall. Seven dots with the weights 0.2 to 200 beside them lie on it, from
-#   high precision and low recall on the upper left to the reverse on the lower right.
-# caption: Seven weightings (dots) lie on the precision-recall curve of the unweighted model (line): a weight chooses a
-#   threshold.
-fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
+places = [-lines[w][0][2] / lines[w][0][0] for w in weights]
+assert (np.diff(places) < 0).all()
+
+# alt: Left, a cloud of many negatives and a small one of positives to its right. Three nearly parallel lines, of the
+#   weights 1, 19 and 200, stand from right to left, each with a thinner dashed one of the copies upon it. Right, a
+#   falling curve of precision against recall. Seven dots with the weights 0.2 to 200 beside them lie on it, from high
+#   precision and low recall on the upper left to the reverse on the lower right.
+# caption: Left, boundaries of three weightings (solid) and of as many copies of each positive (dashed). Right, seven
+#   weightings (dots) on the precision-recall curve of the unweighted model (line): a weight chooses a threshold.
+fig, (left, ax) = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
+for label, color, marker in ((0, "C0", "."), (1, "C1", "+")):
+    left.plot(*x[y == label][:300].T, color + marker, markersize=4, alpha=0.6, rasterized=True)
+height = np.array([-3.0, 3.0])
+for w, color in ((1, "C2"), (19, "C3"), (200, "C4")):
+    for (a, b, c), style, width in zip(lines[w], ("-", "--"), (5, 1.2), strict=True):
+        name, faint = (f"{w}", 0.5) if style == "-" else (None, 1.0)
+        left.plot(-(c + b * height) / a, height, color + style, linewidth=width, alpha=faint, label=name)
+left.set(xlim=(-3, 5), ylim=(-3, 3), xlabel="feature 1", ylabel="feature 2")
+left.legend(title="weight", loc="lower right", fontsize="small")
 thin = slice(40, None, 40)
 ax.plot(curve.recall[thin], curve.precision[thin], "C0-", label="unweighted, all thresholds")
 ax.plot(*rows.T, "C1o", label="weights")

@@ -82,6 +82,17 @@ CASES = [
         kwargs={"average": "none", "zero_division": 0.0},
         label="none",
     ),
+    *(
+        Case(
+            recall,
+            five,
+            "sklearn.metrics.recall_score",
+            from_labels(sklearn.metrics.recall_score, average=average, zero_division=0.0),
+            kwargs={"average": average, "zero_division": 0.0},
+            label=average,
+        )
+        for average in ("micro", "macro", "weighted")
+    ),
     Case(specificity, two, "sklearn.metrics.recall_score", from_labels(sklearn.metrics.recall_score, pos_label=0)),
     Case(
         specificity,
