@@ -275,10 +275,12 @@ def _mix(x, p, out):
 
 @kernel(sums=True)
 def _mix_backward(dy, x, p, dx, pull):
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    identity, rectified, squashed = 0.0, 0.0, 0.0
     for i in range(x.size):
-        bent = tanh(x[i])
-        open_ = x[i] > 0
-        dx[i] = dy[i] * (p[1] + p[2] * open_ + p[3] * (1 - bent * bent))
-        pull[1] += dy[i] * x[i]
-        pull[2] += dy[i] * x[i] * open_
-        pull[3] += dy[i] * bent
+        bent, slope = tanh(x[i]), one if x[i] > zero else zero
+        dx[i] = dy[i] * (p[1] + p[2] * slope + p[3] * (one - bent * bent))
+        identity += dy[i] * x[i]
+        rectified += dy[i] * (x[i] if x[i] > zero else zero)
+        squashed += dy[i] * bent
+    pull[1], pull[2], pull[3] = identity, rectified, squashed

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from dlref.optimizers import adam, adam_state, sgd, sgd_state
-from dlref.training import group_rates, grouped, lora, lora_merge, unfrozen
+from dlref.training import group_rates, grouped, lora, lora_backward, lora_merge, unfrozen
 from tests.bounds import TRAINED, Normwise
 from tests.cases import Bench, Case, Convention, Edge, Proof, Row
 
@@ -181,6 +181,15 @@ def thunks(dtype):
     return lambda: lora(x, w, a, b), lambda: tx @ tw.T + (tx @ ta.T / 8) @ tb.T
 
 
+def pulling(dtype):
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=s).astype(dtype) for s in ((64, 512), (512, 512), (8, 512), (512, 8))]
+    dy = rng.normal(size=(64, 512)).astype(dtype)
+    x, w, a, b = leaves = [torch.from_numpy(v).requires_grad_() for v in arrays]
+    y, cotangent = x @ w.T + (x @ a.T / 8) @ b.T, torch.from_numpy(dy)
+    return lambda: lora_backward(dy, *arrays), lambda: torch.autograd.grad(y, leaves, cotangent, retain_graph=True)
+
+
 def merging(dtype):
     rng = np.random.default_rng(0)
     w, a, b = (rng.normal(size=s).astype(dtype) for s in ((512, 512), (8, 512), (512, 8)))
@@ -201,6 +210,7 @@ def grouping(dtype):
 
 BENCH = [
     Bench("training.lora", "the same products in PyTorch", "64 × 512 to 512, rank 8", thunks),
+    Bench("training.lora_backward", "the same products in PyTorch, autograd", "64 × 512 to 512, rank 8", pulling),
     Bench("training.lora_merge", "the same products in PyTorch", "512 × 512, rank 8", merging),
     Bench("training.grouped", "torch.optim.Adam, fused, two parameter groups", "1e5", grouping),
 ]

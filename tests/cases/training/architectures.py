@@ -10,6 +10,7 @@ from dlref.training import (
     expected_best,
     grid,
     mixed_operation,
+    mixed_operation_backward,
     random_candidates,
     regret,
     regularized_evolution,
@@ -163,4 +164,17 @@ def mixing(dtype):
     return lambda: mixed_operation(x, logits), lambda: expression(tx, tl)
 
 
-BENCH = [Bench("training.mixed_operation", "the same sum in PyTorch", "1e5", mixing, aim=1.0)]
+def unmixing(dtype):
+    rng = np.random.default_rng(0)
+    dy, x = rng.normal(size=(2, 100_000)).astype(dtype)
+    logits = rng.normal(size=4).astype(dtype)
+    leaves, cotangent = [torch.from_numpy(v).requires_grad_() for v in (x, logits)], torch.from_numpy(dy)
+    y = expression(*leaves)
+    peer = lambda: torch.autograd.grad(y, leaves, cotangent, retain_graph=True)  # noqa: E731
+    return lambda: mixed_operation_backward(dy, x, logits), peer
+
+
+BENCH = [
+    Bench("training.mixed_operation", "the same sum in PyTorch", "1e5", mixing, aim=1.0),
+    Bench("training.mixed_operation_backward", "the same sum in PyTorch, autograd", "1e5", unmixing, aim=1.0),
+]

@@ -9,6 +9,7 @@ from dlref.activations import log_softmax
 from dlref.optimizers import adam, adam_state
 from dlref.training import (
     ewc_penalty,
+    ewc_penalty_backward,
     fisher_diagonal,
     fit,
     reservoir,
@@ -219,6 +220,16 @@ def thunks(dtype):
     return lambda: ewc_penalty(theta, anchor, fisher, 2.0), lambda: (f * (t - a) ** 2).sum()
 
 
+def pulling(dtype):
+    rng = np.random.default_rng(0)
+    theta, anchor = rng.normal(size=(2, 100_000)).astype(dtype)
+    fisher, one = rng.random(100_000).astype(dtype), np.ones((), dtype)
+    t, a, f = (torch.from_numpy(v) for v in (theta, anchor, fisher))
+    penalty = (f * (t.requires_grad_() - a) ** 2).sum()
+    ours = lambda: ewc_penalty_backward(one, theta, anchor, fisher, 2.0)  # noqa: E731
+    return ours, lambda: torch.autograd.grad(penalty, t, retain_graph=True)
+
+
 def fishers(dtype):
     rng = np.random.default_rng(0)
     params, x = (rng.normal(size=(16, 8)), rng.normal(size=(5, 16))), rng.normal(size=(6, 8))
@@ -235,4 +246,5 @@ BENCH = [
         graph=True,
     ),
     Bench("training.ewc_penalty", "(f * (t - a) ** 2).sum() in torch", "1e5", thunks, aim=1.0),
+    Bench("training.ewc_penalty_backward", "(f * (t - a) ** 2).sum() in torch, autograd", "1e5", pulling, aim=1.0),
 ]

@@ -11,7 +11,9 @@ from dlref.training import (
     distillation_loss,
     distillation_loss_backward,
     distillation_objective,
+    distillation_objective_backward,
     logit_matching,
+    logit_matching_backward,
 )
 from tests.bounds import Normwise
 from tests.cases import Bench, Case, Convention, Edge, Proof, Row
@@ -78,7 +80,7 @@ CASES = [
         "numpy.var of the differences",
         variance,
         kwargs={"teacher": TEACHER},
-        gradient=lambda z, teacher: torch.var(z - teacher, 1, correction=0).mean() / 2,
+        gradient=lambda z, teacher: torch_matching(z, teacher),
         bound=Normwise(28),
     ),
 ]
@@ -202,29 +204,53 @@ CONVENTIONS = [
 ]
 
 
-def thunks(dtype):
-    rng = np.random.default_rng(0)
-    z, v = rng.normal(size=(2, 128, 1000)).astype(dtype)
-    tz, tv = torch.from_numpy(z), torch.from_numpy(v)
-    return lambda: distillation_loss(z, v, 4.0), lambda: torch_divergence(tz, tv, 4.0)
+def torch_matching(z, teacher):
+    return torch.var(z - teacher, 1, correction=0).mean() / 2
 
 
-def objectives(dtype):
-    rng = np.random.default_rng(0)
-    (z, v), y = rng.normal(size=(2, 128, 1000)).astype(dtype), rng.integers(0, 1000, 128)
-    tz, tv, ty = map(torch.from_numpy, (z, v, y))
-    return lambda: distillation_objective(z, v, y, 4.0, 0.5), lambda: torch_objective(tz, tv, ty, 4.0, 0.5)
+def thunks(function, backward, theirs, labels=False, constants=()):
+    """Return what makes the pair of a loss and that of its gradient, which PyTorch takes from a graph it has."""
 
+    def arguments(dtype):
+        rng = np.random.default_rng(0)
+        (z, v), y = rng.normal(size=(2, 128, 1000)).astype(dtype), rng.integers(0, 1000, 128)
+        ours = (z, v, y)[: 2 + labels]
+        return ours, tuple(map(torch.from_numpy, ours))
 
-def matching(dtype):
-    rng = np.random.default_rng(0)
-    z, v = rng.normal(size=(2, 128, 1000)).astype(dtype)
-    tz, tv = torch.from_numpy(z), torch.from_numpy(v)
-    return lambda: logit_matching(z, v), lambda: torch.var(tz - tv, 1, correction=0).mean() / 2
+    def forwards(dtype):
+        ours, tensors = arguments(dtype)
+        return lambda: function(*ours, *constants), lambda: theirs(*tensors, *constants)
+
+    def backwards(dtype):
+        ours, (leaf, *others) = arguments(dtype)
+        loss, one = theirs(leaf.requires_grad_(), *others, *constants), np.ones((), dtype)
+        return lambda: backward(one, *ours, *constants), lambda: torch.autograd.grad(loss, leaf, retain_graph=True)
+
+    return forwards, backwards
 
 
 BENCH = [
-    Bench("training.distillation_loss", "log_softmax, softmax and kl_div in PyTorch", "128 × 1,000", thunks),
-    Bench("training.distillation_objective", "kl_div and cross_entropy in PyTorch", "128 × 1,000", objectives),
-    Bench("training.logit_matching", "torch.var of the differences", "128 × 1,000", matching),
+    Bench(f"training.{function.__name__}{suffix}", words + end, "128 × 1,000", make)
+    for function, backward, words, theirs, *rest in (
+        (
+            distillation_loss,
+            distillation_loss_backward,
+            "log_softmax, softmax and kl_div in PyTorch",
+            torch_divergence,
+            False,
+            (4.0,),
+        ),
+        (
+            distillation_objective,
+            distillation_objective_backward,
+            "kl_div and cross_entropy in PyTorch",
+            torch_objective,
+            True,
+            (4.0, 0.5),
+        ),
+        (logit_matching, logit_matching_backward, "torch.var of the differences", torch_matching),
+    )
+    for suffix, end, make in zip(
+        ("", "_backward"), ("", ", autograd"), thunks(function, backward, theirs, *rest), strict=True
+    )
 ]

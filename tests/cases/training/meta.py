@@ -261,7 +261,37 @@ def products(dtype):
     return lambda: hessian_vector_product(params, v, *support), peer
 
 
+def wave(dtype):
+    """Return parameters, ten points of a task, and the parameters as tensors."""
+    _, params, (support, _) = drawn(0, (1, 40, 40, 1))
+    params, support = [p.astype(dtype) for p in params], tuple(a.astype(dtype) for a in support)
+    return params, support, [torch.from_numpy(p).requires_grad_() for p in params]
+
+
+def answers(dtype):
+    params, (x, _), start = wave(dtype)
+    tensors, tx = [p.detach() for p in start], torch.from_numpy(x)
+    return lambda: regress(params, x), lambda: torch_output(tensors, tx)
+
+
+def five_steps(dtype):
+    params, support, start = wave(dtype)
+    return lambda: adapt(params, *support, 0.01, 5), lambda: torch_adapted(start, support, 0.01, 5, False)
+
+
+def direction(dtype):
+    params, support, start = wave(dtype)
+
+    def peer():
+        return [(a - b) / 0.01 for a, b in zip(start, torch_adapted(start, support, 0.01, 5, False), strict=True)]
+
+    return lambda: reptile_direction(params, *support, 0.01, 5), peer
+
+
 BENCH = [
+    Bench("training.regress", "the same layers in torch", "1-40-40-1", answers, aim=1.0),
+    Bench("training.adapt", "torch.autograd.grad, step by step", "1-40-40-1, five steps", five_steps, graph=True),
+    Bench("training.reptile_direction", "the same steps in torch", "1-40-40-1, five steps", direction, graph=True),
     Bench("training.maml_gradient", "torch, create_graph", "1-40-40-1, one step", thunks, aim=1.0),
     Bench("training.hessian_vector_product", "torch.autograd.grad, twice", "1-40-40-1", products, aim=1.0, graph=True),
 ]

@@ -542,6 +542,15 @@ def thunks(dtype):
     return lambda: sparse_categorical_crossentropy(p, y), lambda: torch_loss(tp, ty)
 
 
+def pulling(dtype):
+    rng = np.random.default_rng(0)
+    p, y = rng.uniform(0.05, 1, (10_000, 10)).astype(dtype), rng.integers(0, 10, 10_000)
+    leaf, dy = torch.from_numpy(p).requires_grad_(), rng.normal(size=10_000).astype(dtype)
+    loss, cotangent = torch_loss(leaf, torch.from_numpy(y)), torch.from_numpy(dy)
+    ours = lambda: sparse_categorical_crossentropy_backward(dy, p, y)  # noqa: E731
+    return ours, lambda: torch.autograd.grad(loss, leaf, cotangent, retain_graph=True)
+
+
 def hitting(dtype):
     rng = np.random.default_rng(0)
     p, y = rng.random((10_000, 10)).astype(dtype), rng.integers(0, 10, 10_000)
@@ -552,6 +561,13 @@ def hitting(dtype):
 BENCH = [
     Bench(
         "training.sparse_categorical_crossentropy", "nll_loss of clipped rows in PyTorch", "1e4 x 10", thunks, aim=1.0
+    ),
+    Bench(
+        "training.sparse_categorical_crossentropy_backward",
+        "nll_loss of clipped rows in PyTorch, autograd",
+        "1e4 x 10",
+        pulling,
+        aim=1.0,
     ),
     Bench("training.sparse_categorical_accuracy", "argmax and == in PyTorch", "1e4 x 10", hitting, aim=1.0),
 ]

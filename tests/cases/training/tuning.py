@@ -361,7 +361,91 @@ def gridding(dtype):
     return lambda: grid(space), lambda: list(ParameterGrid(space))
 
 
+def drawing(dtype):
+    import scipy.stats
+    from sklearn.model_selection import ParameterSampler
+
+    space = {"lr": lambda u: float(log_uniform(u, 1e-4, 1.0)), "width": [8, 16, 32]}
+    peer = ParameterSampler({"lr": scipy.stats.loguniform(1e-4, 1.0), "width": [8, 16, 32]}, 100, random_state=0)
+    return lambda: random_candidates(space, 100, np.random.default_rng(0)), lambda: list(peer)
+
+
+def estimator():
+    """Make an estimator of scikit-learn that costs nothing: what is left is the search itself."""
+    from sklearn.base import BaseEstimator
+
+    class Free(BaseEstimator):
+        def __init__(self, number=0, resource=1):
+            self.number, self.resource = number, resource
+
+        def fit(self, x, y=None):
+            return self
+
+        def score(self, x, y=None):
+            return float(self.number)
+
+    return Free(), {"number": list(range(27))}, (np.zeros((90, 3)), np.arange(90) % 2)
+
+
+def validating(dtype):
+    from sklearn.model_selection import KFold, cross_val_score
+
+    model, _, data = estimator()
+    folds = k_folds(90, 3)
+    peer = lambda: cross_val_score(model, *data, cv=KFold(3))  # noqa: E731
+    return lambda: cross_validate(lambda c, train, validation: float(c), 1, folds), peer
+
+
+def searching(dtype):
+    from sklearn.model_selection import GridSearchCV, KFold
+
+    model, space, data = estimator()
+    folds, peer = k_folds(90, 3), GridSearchCV(model, space, cv=KFold(3), refit=False)
+
+    def ours():
+        return search(lambda c: cross_validate(lambda c, *fold: float(c["number"]), c, folds), grid(space))
+
+    return ours, lambda: peer.fit(*data)
+
+
+def halving(dtype):
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingGridSearchCV, KFold
+
+    model, space, data = estimator()
+    folds = k_folds(90, 3)
+    peer = HalvingGridSearchCV(
+        model, space, factor=3, resource="resource", min_resources=1, max_resources=9, cv=KFold(3), refit=False
+    )
+
+    def score(candidate, resource):
+        return cross_validate(lambda c, *rest: float(c["number"]), candidate, folds, resource)
+
+    return lambda: successive_halving(score, grid(space)), lambda: peer.fit(*data)
+
+
+def regrets(dtype):
+    scores = np.random.default_rng(0).normal(size=(300, 40)).astype(dtype)
+
+    def peer():
+        lost = 3.0 - np.maximum.accumulate(scores, axis=1)
+        return lost, lost.mean(axis=0), *np.quantile(lost, (0.1, 0.9), axis=0)
+
+    return lambda: regret(scores, 3.0), peer
+
+
 BENCH = [
+    Bench("training.random_candidates", "sklearn ParameterSampler", "100, a rate and a width", drawing, ("float64",)),
+    Bench("training.cross_validate", "sklearn cross_val_score", "3 folds, a free model", validating, ("float64",)),
+    Bench("training.search", "sklearn GridSearchCV", "27 candidates, 3 folds, a free model", searching, ("float64",)),
+    Bench(
+        "training.successive_halving",
+        "sklearn HalvingGridSearchCV",
+        "27 candidates, 3 folds, a free model",
+        halving,
+        ("float64",),
+    ),
+    Bench("training.regret", "maximum.accumulate, mean and quantile in NumPy", "300 runs of 40", regrets),
     Bench("training.log_uniform", "scipy.stats.loguniform.ppf", "1e4", quantiles, aim=1.0),
     Bench("training.k_folds", "sklearn KFold, shuffled", "1e4, 10 folds", folding, ("float64",)),
     Bench("training.grid", "sklearn ParameterGrid", "10 x 10 x 10", gridding, ("float64",)),
