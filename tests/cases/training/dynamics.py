@@ -564,7 +564,7 @@ def condition_thunks(dtype):
 
 
 BENCH = [
-    Bench("training.gradient_flow", "autograd of torch", "12 layers, 200 x 64", flow_thunks),
+    Bench("training.gradient_flow", "autograd of torch", "12 layers, 200 x 64", flow_thunks, graph=True),
     Bench("training.log_product_norms", "the loop in NumPy", "60 of 64 x 64", product_thunks),
     Bench("training.growth_rate", "scipy's linregress", "1000", rate_thunks),
     Bench("training.recurrence_condition", "torch.linalg", "128 x 128", condition_thunks),

@@ -347,5 +347,5 @@ def fit_thunks(dtype):
 BENCH = [
     Bench("training.shuffled", "torch.randperm", "1e5", thunks, dtypes=("float64",), aim=1.0),
     Bench("training.minibatches", "torch's DataLoader", "1e4 in 64s", batches_thunks, dtypes=("float64",)),
-    Bench("training.fit", "the loop in torch", "6400 x 64, 256 units, batches of 64", fit_thunks),
+    Bench("training.fit", "the loop in torch", "6400 x 64, 256 units, batches of 64", fit_thunks, graph=True),
 ]
