@@ -535,7 +535,7 @@ def flow_thunks(dtype):
 
 
 def product_thunks(dtype):
-    jacobians = np.random.default_rng(0).normal(size=(60, 64, 64)).astype(dtype) / dtype(8)
+    jacobians = (np.random.default_rng(0).normal(size=(60, 64, 64)) / 8).astype(dtype)
 
     def theirs():
         product, scale, norms = np.eye(64), 0.0, []
@@ -555,7 +555,7 @@ def rate_thunks(dtype):
 
 
 def condition_thunks(dtype):
-    w = np.random.default_rng(0).normal(size=(128, 128)).astype(dtype) / dtype(12)
+    w = (np.random.default_rng(0).normal(size=(128, 128)) / 12).astype(dtype)
     other = torch.from_numpy(w)
     return (
         lambda: recurrence_condition(w),
