@@ -92,7 +92,7 @@ assert abs(bare[0] - np.sqrt(10)) < 1e-9 and 6 < bare.max() < 7 and bare.min() >
 
 rng = np.random.default_rng(1)
 ratio = np.logspace(-1.5, 1, 11)
-p = np.zeros((200, 11))
+p = np.zeros((1000, 11))
 state = adam_state(p)
 for t in range(4000):
     if t == 2000:
@@ -107,8 +107,8 @@ assert abs(progress / expected - 1).max() < 0.1, progress / expected
 #   progress of a step against the ratio of mean and standard deviation of the gradient: dots on a curve that grows
 #   like the ratio and levels off at one.
 # caption: Left: steps under a constant gradient, in units of the learning rate, with and without correction of the
-#   bias. Right: mean step under a noisy gradient of mean $\mu$ and standard deviation $\sigma$, measured over 200
-#   parameters, and $r/\sqrt{1 + r^2}$ with $r = \mu/\sigma$.
+#   bias. Right: mean step under a noisy gradient of mean $\mu$ and standard deviation $\sigma$, measured over
+#   1,000 parameters, and $r/\sqrt{1 + r^2}$ with $r = \mu/\sigma$.
 fig, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.3), layout="constrained")
 left.plot(steps, corrected, label="corrected")
 left.plot(steps, bare, label="not corrected")

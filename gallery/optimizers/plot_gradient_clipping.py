@@ -109,7 +109,7 @@ trained = {name: train(*setting) for name, setting in settings.items()}
 (slow, slow_norm), (fast, _), (bounded, bounded_norm) = trained.values()
 assert fast[-1] > 1e3 and len(fast) < 120, "diverges"
 assert slow[-50:].mean() < 0.25 and bounded[-50:].mean() < 0.25, "the first guess, zero, has the loss 1"
-assert slow_norm.max() > 2.5 * np.median(slow_norm), "a tail of long gradients"
+assert slow_norm.max() > 2 * np.median(slow_norm), "a tail of long gradients"
 
 # alt: Left, the loss over 120 steps on a logarithmic axis. At rate 0.3 without clipping it shoots up and out of the
 #   picture early. The other two fall from above one to about a tenth. Right, two histograms of gradient norms on a

@@ -173,7 +173,7 @@ rng = np.random.default_rng(1)
 first, *rest = layers(rng, 64, 20, 20, 10, gain=0.5)
 f, begin = flat(squared, [(8 * first[0], first[1]), *rest])
 paths = {}
-for lr in (0.5, 0.8):
+for lr in (0.65, 0.9):
     p, vector, losses, edge = begin.copy(), rng.normal(size=begin.size), [], []
     for k in range(601):
         value, gradient = f(p, few, np.eye(10)[labels[:60]])
@@ -183,14 +183,14 @@ for lr in (0.5, 0.8):
             edge.append(at.value)
             vector = at.vector
         p -= lr * gradient
-    paths[lr] = np.array(losses), np.array(edge)
-    late = np.array(edge[25:]) * lr / 2
+    losses, edge = paths[lr] = np.array(losses), np.array(edge)
+    late = edge[25:] * lr / 2
     assert edge[0] * lr / 2 < 0.95 and 0.9 < late.mean() < 1.15, "from below the limit to the limit"
     assert np.count_nonzero(np.diff(losses[300:]) > 0) >= 5, "the loss is not monotone"
-    assert losses[-1] < 0.7 * losses[300], "and falls all the same"
+    assert losses[-100:].mean() < 0.8 * losses[300:400].mean(), "and falls all the same"
 
-# alt: Left, the largest eigenvalue over 600 steps. At rate 0.5 it rises from under two past four to five, falls
-#   back and then stays near four; at rate 0.8 it rises to nearly four, falls back and stays a little above 2.5. Dashed
+# alt: Left, the largest eigenvalue over 600 steps. At rate 0.65 it rises from under two to above four, falls back and
+#   stays a little above three; at rate 0.9 it rises to about three, falls back and stays a little above two. Dashed
 #   lines mark two divided by the rate. Right, both losses on a logarithmic scale fall with many spikes.
 # caption: A small network under full-batch gradient descent. Left: the largest eigenvalue of the Hessian; dashed,
 #   $2/\eta$. Right: the loss, which rises in many single steps and falls in the long run.
