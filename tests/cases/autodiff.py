@@ -12,6 +12,7 @@ from dlref.autodiff import (
     check_gradient,
     flat_parameters,
     mlp_loss,
+    mlp_loss_backward,
     program,
     program_backward,
     program_sweep,
@@ -203,20 +204,18 @@ def random_list(seed, inputs, length):
 def nodes(x, ops, left, right, exp, log, sin, tanh):
     """Run a program with the numbers and functions of any library; return every node."""
     values = list(x)
+    run = {
+        Op.ADD: lambda a, b: a + b,
+        Op.SUBTRACT: lambda a, b: a - b,
+        Op.MULTIPLY: lambda a, b: a * b,
+        Op.DIVIDE: lambda a, b: a / b,
+        Op.EXP: lambda a, b: exp(a),
+        Op.LOG: lambda a, b: log(a),
+        Op.SIN: lambda a, b: sin(a),
+        Op.TANH: lambda a, b: tanh(a),
+    }
     for op, i, j in zip(ops, left, right, strict=True):
-        a, b = values[i], values[j]
-        values.append(
-            {
-                Op.ADD: lambda a, b: a + b,
-                Op.SUBTRACT: lambda a, b: a - b,
-                Op.MULTIPLY: lambda a, b: a * b,
-                Op.DIVIDE: lambda a, b: a / b,
-                Op.EXP: lambda a, b: exp(a),
-                Op.LOG: lambda a, b: log(a),
-                Op.SIN: lambda a, b: sin(a),
-                Op.TANH: lambda a, b: tanh(a),
-            }[Op(int(op))](a, b)
-        )
+        values.append(run[op](values[i], values[j]))
     return values
 
 
@@ -611,7 +610,115 @@ def list_thunks(dtype):
     return lambda: program_backward(1.0, x, ops, left, right), theirs
 
 
+def torch_parameters(dtype):
+    """The parameters, input and target of a network as arrays, and the same in torch, with a graph."""
+    rng = np.random.default_rng(0)
+    shapes = (128, 64), (128,), (10, 128), (10,), (64, 64), (64, 10)
+    arrays = [rng.normal(size=shape).astype(dtype) / 8 for shape in shapes]
+    with torch.inference_mode(False):
+        tensors = [torch.from_numpy(a.copy()).requires_grad_() for a in arrays[:4]]
+        return arrays, tensors, [torch.from_numpy(a.copy()) for a in arrays[4:]]
+
+
+def by_hand_thunks(dtype):
+    arrays, tensors, data = torch_parameters(dtype)
+    return lambda: mlp_loss(*arrays), lambda: torch_mlp(*tensors, *data)
+
+
+def by_hand_backward_thunks(dtype):
+    arrays, tensors, data = torch_parameters(dtype)
+    one = np.ones((), dtype)
+
+    def theirs():
+        return torch.autograd.grad(torch_mlp(*tensors, *data), tensors)
+
+    return lambda: mlp_loss_backward(one, *arrays), theirs
+
+
+def vjp_thunks(dtype):
+    """The product of a cotangent with the Jacobian of a layer, forward and back."""
+    (w, b, _, _, x, _), tensors, (tx, _) = torch_parameters(dtype)
+    dy = np.random.default_rng(1).normal(size=(64, 128)).astype(dtype)
+    cotangent = torch.from_numpy(dy.copy())
+
+    def ours():
+        return vjp(lambda w, b: np.tanh(x @ w.T + b), w, b)[1](dy)
+
+    def layer(w, b):
+        return torch.tanh(torch.nn.functional.linear(tx, w, b))
+
+    def theirs():
+        with torch.inference_mode(False), torch.enable_grad():
+            return torch.autograd.functional.vjp(layer, tuple(tensors[:2]), cotangent)
+
+    return ours, theirs
+
+
+def check_thunks(dtype):
+    """One random direction on both sides."""
+    (*params, x, target), tensors, data = torch_parameters(dtype)
+    rng = np.random.default_rng(0)
+
+    def loss(params, x, target):
+        w1, b1, w2, b2 = params
+        error = np.tanh(x @ w1.T + b1) @ w2.T + b2 - target
+        return np.sum(error * error) / (2 * len(x))
+
+    def theirs():
+        with torch.inference_mode(False), torch.enable_grad():
+            return torch.autograd.gradcheck(lambda *p: torch_mlp(*p, *data), tensors, fast_mode=True)
+
+    return lambda: check_gradient(loss, tuple(params), x, target, rng=rng), theirs
+
+
+def program_thunks(dtype):
+    x, ops, left, right = random_list(0, 50, 1000)
+    x, ops = x.astype(dtype), np.array(ops, np.int64)
+    inputs = list(torch.from_numpy(x.copy()))
+    return lambda: program(x, ops, left, right), lambda: torch_program(inputs, ops, left, right)
+
+
+def sweep_thunks(dtype):
+    """Every value and every adjoint."""
+    x, ops, left, right = random_list(0, 50, 1000)
+    x, ops = x.astype(dtype), np.array(ops, np.int64)
+    tensor = torch.from_numpy(x.copy()).requires_grad_()
+
+    def theirs():
+        with torch.inference_mode(False), torch.enable_grad():
+            values = torch_nodes(list(tensor), ops, left, right)
+            return torch.autograd.grad(values[-1], values, allow_unused=True)
+
+    return lambda: program_sweep(x, ops, left, right), theirs
+
+
+def tangent_thunks(dtype):
+    x, ops, left, right = random_list(0, 50, 1000)
+    x, ops = x.astype(dtype), np.array(ops, np.int64)
+    dx = np.random.default_rng(1).normal(size=x.shape).astype(dtype)
+    primal, tangent = torch.from_numpy(x.copy()), torch.from_numpy(dx.copy())
+
+    def theirs():
+        with torch.inference_mode(False), torch.enable_grad():
+            return torch.func.jvp(lambda t: torch_program(list(t), ops, left, right), (primal,), (tangent,))
+
+    return lambda: program_tangent(x, dx, ops, left, right), theirs
+
+
 BENCH = [
+    Bench("autodiff.mlp_loss", "torch, two linear and mse_loss", "64-128-10, batch 64", by_hand_thunks),
+    Bench("autodiff.mlp_loss_backward", "torch autograd", "64-128-10, batch 64", by_hand_backward_thunks, graph=True),
+    Bench("autodiff.vjp", "torch.autograd.functional.vjp", "64-128, batch 64", vjp_thunks),
+    Bench(
+        "autodiff.check_gradient",
+        "torch.autograd.gradcheck, fast mode",
+        "64-128-10, batch 64",
+        check_thunks,
+        dtypes=("float64",),  # torch's asks for it
+    ),
+    Bench("autodiff.program", "torch, one operation an instruction", "1000 instructions", program_thunks),
+    Bench("autodiff.program_sweep", "torch autograd, every adjoint", "1000 instructions", sweep_thunks, graph=True),
+    Bench("autodiff.program_tangent", "torch.func.jvp", "1000 instructions", tangent_thunks, graph=True),
     Bench("autodiff.value_and_gradient", "torch autograd", "MLP 64-128-10, batch 64", mlp_thunks, aim=1.0),
     Bench("autodiff.program_backward", "torch autograd, forward and back", "1000 instructions", list_thunks, aim=1.0),
 ]
