@@ -3,8 +3,11 @@
 import numpy as np
 import torch
 
+from dlref.activations import relu
+from dlref.layers import dense
+from dlref.losses import cross_entropy
 from dlref.optimizers import adam, adam_state, sgd, sgd_state
-from dlref.training import group_rates, grouped, lora, lora_backward, lora_merge, unfrozen
+from dlref.training import fit, group_rates, grouped, lora, lora_backward, lora_merge, unfrozen
 from tests.bounds import TRAINED, Normwise
 from tests.cases import Bench, Case, Convention, Edge, Proof, Row
 
@@ -56,6 +59,31 @@ def groups(dtype):
     return abs(p - want).max() / abs(want).max(), p.size
 
 
+def network_with_adapters(dtype):
+    """Ten steps of a network with a frozen matrix, low-rank factors at a tenth of the rate and a new head."""
+    rng = np.random.default_rng(3)
+    x, y, w = rng.normal(size=(12, 6)), rng.integers(0, 4, 12), rng.normal(size=(5, 6))
+    start = [rng.normal(size=s) / 2 for s in ((2, 6), (5, 2), (4, 5), (4,))]
+
+    def loss(params, x, y):
+        a, b, head, bias = params
+        return cross_entropy(dense(relu(lora(x, w, a, b, alpha=3.0)), head, bias), y)
+
+    step = grouped(adam, group_rates([22, 24], [0.1, 1.0]))
+    options = {"lr": 0.05, "epochs": 10, "batch_size": 12, "rng": None}
+    got = fit(loss, start, (x, y), step, adam_state, **options).params
+    tx, ty, tw, *leaves = map(torch.tensor, (x, y, w, *start))
+    a, b, head, bias = (leaf.requires_grad_() for leaf in leaves)
+    peer = torch.optim.Adam([{"params": [a, b], "lr": 0.005}, {"params": [head, bias], "lr": 0.05}])
+    for _ in range(10):
+        peer.zero_grad()
+        hidden = torch.relu(tx @ (tw + 1.5 * b @ a).T)
+        torch.nn.functional.cross_entropy(hidden @ head.T + bias, ty).backward()
+        peer.step()
+    pairs = [(p, t.detach().numpy()) for p, t in zip(got, leaves, strict=True)]
+    return max(abs(p - t).max() / abs(t).max() for p, t in pairs), 46
+
+
 def opening(dtype):
     """What opens when, spelled out; and a frozen parameter under a gradient of NaN."""
     want = {0: [0, 0, 0, 1], 4: [0, 0, 0, 1], 5: [0, 1, 1, 1], 10: [1, 1, 1, 1], 99: [1, 1, 1, 1]}
@@ -83,6 +111,15 @@ PROOFS = [
         "normwise",
         TRAINED,
         groups,
+        dtypes=("float64",),
+    ),
+    Proof(
+        [lora, grouped],
+        "ten steps of the network with the merged weights in PyTorch, Adam with two rates",
+        "6-5-4, rank 2, 12 examples",
+        "normwise",
+        TRAINED,
+        network_with_adapters,
         dtypes=("float64",),
     ),
     Proof(

@@ -15,6 +15,7 @@ from dlref.training import (
     reservoir,
     transfer_measures,
 )
+from tests.bounds import TRAINED
 from tests.cases import Bench, Case, Convention, Edge, Proof, Row
 
 nan = np.nan
@@ -123,6 +124,28 @@ def no_strength_no_difference(dtype):
     return np.count_nonzero(run(loss).params != run(held).params), 3
 
 
+def held_as_in_torch(dtype):
+    """Train softmax regression with the penalty for ten steps of Adam."""
+    rng = np.random.default_rng(5)
+    x, y, start = rng.normal(size=(12, 6)), np.eye(4)[rng.integers(0, 4, 12)], rng.normal(size=(4, 6))
+    anchor, fisher = rng.normal(size=(4, 6)), rng.random((4, 6))
+
+    def loss(w, x, y):
+        return -np.sum(log_softmax(x @ w.T) * y) / len(x) + ewc_penalty(w, anchor, fisher, 3.0)
+
+    options = {"lr": 0.05, "epochs": 10, "batch_size": 12, "rng": None}
+    got = fit(loss, start, (x, y), adam, adam_state, **options).params
+    tx, ty, ta, tf, w = map(torch.tensor, (x, y, anchor, fisher, start))
+    peer = torch.optim.Adam([w.requires_grad_()], lr=0.05)
+    for _ in range(10):
+        peer.zero_grad()
+        ours = -(torch.log_softmax(tx @ w.T, 1) * ty).sum() / 12
+        (ours + 1.5 * (tf * (w - ta) ** 2).sum()).backward()
+        peer.step()
+    want = w.detach().numpy()
+    return np.max(np.abs(got - want)) / np.max(np.abs(want)), 24
+
+
 def every_example_is_kept_as_often(dtype):
     """Pearson's statistic of the pairs that are kept out of six, as a share of its 0.999 quantile."""
     rng, draws = np.random.default_rng(4), 9000
@@ -135,6 +158,15 @@ def every_example_is_kept_as_often(dtype):
 
 ONCE = {"dtypes": ("float64",)}
 PROOFS = [
+    Proof(
+        [ewc_penalty],
+        "ten steps of the penalized network in PyTorch",
+        "softmax regression, 6 features, 4 classes, Adam",
+        "normwise",
+        TRAINED,
+        held_as_in_torch,
+        **ONCE,
+    ),
     Proof(
         [fisher_diagonal],
         "autograd of PyTorch, one class at a time",
