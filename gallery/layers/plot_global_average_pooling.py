@@ -4,8 +4,8 @@ Global average pooling: a head that does not know where
 
 Two small networks read digits of 8 by 8 pixels. They share their three convolutions; one averages every map and has 250
 parameters behind it, the other has a weight for every pixel of every map, 15,370 in all. The second is better on digits
-at rest, by up to seven points over six draws of all weights and splits, and much worse when they move by one pixel. The
-first also takes images of any size, and says which part of them spoke for which class.
+at rest, by one to five points over a dozen draws of all weights and splits, and much worse when they move by two
+pixels. The first also takes images of any size, and says which part of them spoke for which class.
 """
 
 # %%
@@ -87,7 +87,8 @@ accuracy = {
     for name, (model, _) in heads.items()
 }
 assert 0.9 < accuracy["global average"][0] < accuracy["flattened"][0] and accuracy["flattened"][0] > 0.95, accuracy
-assert accuracy["global average"][1] > accuracy["flattened"][1] + 0.1, accuracy
+# At a shift by one pixel six of seven other draws agreed, at two pixels all, by 0.17 at least.
+assert accuracy["global average"][2] > accuracy["flattened"][2] + 0.05, accuracy
 
 sides = np.arange(2, 57)
 size = {"global average": np.full(len(sides), 24 * 10 + 10), "flattened": 24 * sides**2 * 10 + 10}
@@ -97,7 +98,7 @@ for name, at_eight in (("global average", 250), ("flattened", 15370)):
 # alt: Two panels. On the left the parameters of the head against the side of the maps, on a logarithmic axis: a
 #   constant 250 for the global average, a curve that rises from about a thousand to three quarters of a million for the
 #   flattened maps. On the right the share of test digits read correctly against a shift of 0 to 3 pixels: both start
-#   close to one, the curve of the flattened head falls much faster.
+#   close to one, and the curve of the flattened head falls faster.
 # caption: Left, parameters of a head for ten classes behind 24 maps. Right, the share of 450 test digits that are read
 #   correctly after they have moved to the right.
 fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
@@ -115,7 +116,7 @@ right.legend(loc="lower left")
 #
 # The network with the global average has seen single digits only. Here it is given two at once, on an image of twice
 # the width. The class activation map of each of the two classes shows which pixels speak for it. Shown are three pairs
-# from the clearer half; over all pairs a map is larger on the side of its digit at least 19 times in 20.
+# from the clearer half; over all pairs a map is larger on the side of its digit about 97 times in 100.
 
 rng = np.random.default_rng(1)
 first, second = rng.choice(test, (2, 400))
