@@ -1,6 +1,5 @@
 """BERT: a stack of encoder blocks that sees both sides, and the corruption that it is trained to undo."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ from dlref._arrays import floating, generator, index, integer, number, real, rec
 from dlref._arrays import mask as boolean
 from dlref._compile import kernel
 from dlref.activations import gelu
-from dlref.layers import dense, layer_norm, multi_head_attention
+from dlref.layers import dense, embedding, layer_norm, multi_head_attention
 
 __all__ = [
     "BertBlock",
@@ -366,7 +365,7 @@ def bert_encode(
     steps = integer("ids: its length", ids.shape[1], 0, len(params.positions))
     segments = np.zeros_like(ids) if segments is None else index("segments", segments, 2, ids.shape)
     mask = None if keep is None else boolean("keep", keep, ids.shape)[:, None, None, :]
-    x = _rows_of(params.tokens, ids) + params.positions[:steps] + _rows_of(params.segments, segments)
+    x = embedding(params.tokens, ids) + params.positions[:steps] + embedding(params.segments, segments)
     x = layer_norm(x, params.gamma, params.beta, eps=EPS)
     for block in params.blocks:
         x = bert_block(block, x, heads, mask)
@@ -424,10 +423,3 @@ def _vectors(x, width, ndim):
     if x.shape[-1] != width:
         raise ValueError(f"x: expected vectors of {width} features, got {x.shape[-1]}")
     return x
-
-
-def _rows_of(table, ids):
-    # A product with one-hot rows, whose gradient is a product as well; in NumPy it is faster than adding up rows.
-    one_hot = np.zeros((math.prod(ids.shape), len(table)), table.dtype)
-    one_hot[np.arange(len(one_hot)), ids.ravel()] = 1
-    return (one_hot @ table).reshape(*ids.shape, table.shape[1])

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from dlref._arrays import floating, generator, index, integer, number, option, record
 from dlref._compile import kernel
 from dlref.activations import log_softmax, tanh
-from dlref.layers import additive_attention, dense, gru, lstm, rnn
+from dlref.layers import additive_attention, dense, embedding, gru, lstm, rnn
 
 __all__ = [
     "Decoded",
@@ -204,7 +204,7 @@ def seq2seq_encode(params: Seq2SeqParameters, ids: ArrayLike, lengths: ArrayLike
         raise ValueError(f"lengths: expected integers from 1 to {ids.shape[1]}, got 0")
     keep = np.arange(ids.shape[1]) <= last[:, None]
     weights = params.w_ih, params.w_hh, params.b_ih, params.b_hh
-    y, state = _recurrent(_embedded(params.source, ids), None, weights, keep)
+    y, state = _recurrent(embedding(params.source, ids), None, weights, keep)
     h = y[np.arange(len(ids)), last]
     return Encoded(y, (h, state[1]) if isinstance(state, tuple) else h, keep)
 
@@ -356,7 +356,7 @@ def seq2seq_step(params: Seq2SeqParameters) -> Callable[[NDArray, Any], tuple[ND
 def _states(params, encoded, ids, h):
     ids = index("ids", ids, len(params.target), (None, None))
     weights = params.v_ih, params.v_hh, params.c_ih, params.c_hh
-    return _recurrent(_embedded(params.target, ids), encoded.h if h is None else h, weights)
+    return _recurrent(embedding(params.target, ids), encoded.h if h is None else h, weights)
 
 
 def _recurrent(x, state, weights, keep=None):
@@ -372,12 +372,6 @@ def _recurrent(x, state, weights, keep=None):
         w_ih = np.concatenate([w_ih, push], axis=1)
     y, *state = lstm(x, *((None, None) if state is None else state), w_ih, w_hh, *biases)
     return y, tuple(state)
-
-
-def _embedded(table, ids):
-    one_hot = np.zeros((*ids.shape, len(table)), table.dtype)
-    np.put_along_axis(one_hot, ids[..., None], 1, axis=-1)
-    return dense(one_hot, table.T)
 
 
 # --- search -----------------------------------------------------------------------------------------------------------
