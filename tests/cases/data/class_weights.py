@@ -5,7 +5,7 @@ import sklearn.utils.class_weight
 import torch
 
 from dlref.data import balanced_weights, effective_number_weights, random_oversample
-from dlref.losses import cross_entropy, cross_entropy_backward
+from dlref.losses import cross_entropy, cross_entropy_backward, hinge_loss
 from tests.cases import Bench, Convention, Edge, Proof, Row
 
 
@@ -48,6 +48,8 @@ def as_copies(dtype):
     summed = np.zeros((90, 3))
     np.add.at(summed, rows, back)
     worst = max(worst, np.abs(cross_entropy_backward(dtype(1), logits, target, weight) - summed).max())
+    score, sign = logits[:, 1] - logits[:, 0], np.where(target > 0, 1, -1)
+    worst = max(worst, abs(hinge_loss(score, sign, weight[target]) - hinge_loss(score[rows], sign[rows])))
     assert len(random_oversample(target, rng)) == len(rows)
     leaf = torch.from_numpy(logits.astype(np.float64)).requires_grad_()
     loss = torch.nn.functional.cross_entropy(leaf, torch.from_numpy(target), torch.from_numpy(weight.astype(float)))
@@ -55,7 +57,7 @@ def as_copies(dtype):
     worst = max(
         worst, np.abs(leaf.grad.numpy() - summed).max(), abs(loss.item() - cross_entropy(logits, target, weight))
     )
-    return float(worst), 2 * 90 * 3 + 2
+    return float(worst), 2 * 90 * 3 + 3
 
 
 PROOFS = [
@@ -82,7 +84,7 @@ PROOFS = [
     ),
     Proof(
         [balanced_weights],
-        "cross-entropy of copies, and torch cross_entropy(weight=)",
+        "cross-entropy and hinge loss of copies, and torch cross_entropy(weight=)",
         "loss and gradient of 60, 20 and 10 examples",
         "absolute",
         {"float32": 1e-6, "float64": 1e-15},
