@@ -70,15 +70,15 @@ assert all(a < 0.6 * b for a, b in zip(*by_shots.values(), strict=True)), by_sho
 
 # alt: Two panels with the same wave, dashed, and ten points on it. Before the first step both networks show nearly the
 #   same lower wave, the mean of all tasks. Left, from the start of MAML: after one step the curve has the place and the
-#   height of the dashed wave around the points, after ten steps it follows it more closely. Right, from the mean of all
-#   tasks: after one step the curve has hardly moved, and after ten it is still far from most points.
+#   height of the dashed wave around the points, after five it follows it more closely. Right, from the mean of all
+#   tasks: after one step the curve has hardly moved, and after five it is still far from most points.
 # caption: One new task (dashed), ten points of it, and the network before and after gradient descent on them. Left from
 #   the start that MAML has found, right from the mean of all tasks.
-task = sinusoid_task(10, np.random.default_rng(10))
+task = sinusoid_task(10, np.random.default_rng(15))
 fig, panels = plt.subplots(1, 2, figsize=(7.6, 3.2), sharey=True, layout="constrained")
 for ax, (name, params) in zip(panels, starts.items(), strict=True):
     ax.plot(grid, task.amplitude * np.sin(grid - task.phase), "C4--", label="task")
-    for steps, style in ((0, "C2:"), (1, "C1-."), (10, "C0-")):
+    for steps, style in ((0, "C2:"), (1, "C1-."), (5, "C0-")):
         label = "before" if steps == 0 else f"{steps} step{'s' * (steps > 1)}"
         ax.plot(grid, regress(adapt(params, task.x, task.y, inner, steps), grid), style, label=label)
     ax.plot(task.x, task.y, "C3o", markersize=4)
