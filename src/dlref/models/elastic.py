@@ -467,6 +467,9 @@ def elastic_net_path(
     x, y, mean_x, mean_y = without_means(x, y, intercept)
     w = np.zeros_like(x[0])
     descent = _Descent(x, y, w)
+    if len(alphas) > 10 and len(w) <= len(y):
+        # Most columns will matter somewhere: their products are made at once.
+        descent.places(np.arange(len(w)))
     every, gaps, epochs, converged = [], [], [], []
     for alpha in alphas:
         l1, l2 = _penalties(float(alpha), l1_ratio, len(y))
@@ -543,9 +546,9 @@ class _Descent:
                 done = _descend(self.rows, places, at, self.squares, *knobs, most, w, self.residual)
                 self.q = self.residual @ self.x
             else:
-                columns = self.columns[: self.kept]
+                gram, columns = self.products(), self.columns[: self.kept]
                 some, q = w[columns], self.q[columns]
-                done = _descend_on_products(self.products(), places, *knobs, min(1000, budget), some, q)
+                done = _descend_on_products(gram, places, *knobs, min(1000, budget), some, q)
                 w[columns] = some
                 self.refresh()
             epochs, self.spent, close = epochs + done, self.spent + done, close / 4
