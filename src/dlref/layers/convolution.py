@@ -154,12 +154,13 @@ def conv2d_backward(
     dy, x, w, b = reals("dy", dy, "x", x, "w", w, "b", b)
     x, w, b, windows = _checked(x, w, b, stride, padding, dilation, groups)
     shaped("dy", dy, (len(x), len(w), *windows.places))
-    db = None if b is None else dy.sum(axis=(2, 3)).sum(axis=0)
+    sums = dy.sum(axis=(2, 3)).sum(axis=0)  # finite only if dy is
+    db = None if b is None else sums
     if _pointwise(windows):
         filters, maps, images = w.reshape(groups, len(w) // groups, -1), _by_pixel(dy, groups), _by_pixel(x, groups)
         dw = np.matmul(maps, images.swapaxes(2, 3)).sum(axis=0)
         return Conv2dGradients(np.matmul(filters.swapaxes(1, 2), maps).reshape(x.shape), dw.reshape(w.shape), db)
-    if not all(np.isfinite(v).all() for v in (dy, x, w)):  # no number may meet a zero that stands for nothing
+    if not all(np.isfinite(v).all() for v in (sums, x, w)):  # no number may meet a zero that stands for nothing
         dx, dw, none = np.zeros_like(x), np.zeros_like(w), np.zeros(len(w), x.dtype)
         settings = windows.stride, windows.padding, windows.dilation, len(w) // groups
         _conv2d_definition_backward(dy, x, w, *settings, dx, dw, none)
