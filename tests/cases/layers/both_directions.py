@@ -12,6 +12,7 @@ from dlref.layers import (
     lstm,
     lstm_peephole,
     reverse_sequences,
+    reverse_sequences_backward,
     rnn,
 )
 from tests import onnx_examples
@@ -454,6 +455,15 @@ def flips(dtype):
     return lambda: reverse_sequences(x), lambda: torch.flip(tensor, (1,))
 
 
+def flips_back(dtype):
+    x, dy = np.random.default_rng(0).normal(size=(2, 64, 100, 64)).astype(dtype)
+    tensor, cotangent = torch.from_numpy(x).requires_grad_(), torch.from_numpy(dy)
+    return (
+        lambda: reverse_sequences_backward(dy, x),
+        lambda: torch.autograd.grad(torch.flip(tensor, (1,)), tensor, cotangent),
+    )
+
+
 SIZE, KINDS = "16x32x64 to 2x64", ((bidirectional_rnn, "RNN", 1, 1), (bidirectional_lstm, "LSTM", 4, 2))
 BENCH = [
     bench
@@ -470,3 +480,4 @@ BENCH = [
     ]
 ]
 BENCH.append(Bench("layers.reverse_sequences", "torch.flip; all of one length", "64x100x64", flips))
+BENCH.append(Bench("layers.reverse_sequences_backward", "torch.flip, forward and autograd", "64x100x64", flips_back))

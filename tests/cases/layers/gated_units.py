@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from dlref.layers import GRU, gru, gru_backward, gru_reset_before
+from dlref.layers import GRU, gru, gru_backward, gru_reset_before, gru_reset_before_backward
 from tests.bounds import Normwise
 from tests.cases import Bench, Case, Convention, Edge, Row
 from tests.cases.layers.long_short_term import onnx_recurrent
-from tests.cases.layers.recurrent import benches, cases, layer, refusals, sweep, terms, terms_of_gradient
+from tests.cases.layers.recurrent import benches, cases, layer, loop_benches, refusals, sweep, terms, terms_of_gradient
 
 
 def update_first(array):
@@ -160,5 +160,13 @@ BENCH = [
         "32x64x128 to 128",
         before_thunks,
         ("float32",),
+    ),
+    *loop_benches(
+        gru_reset_before,
+        gru_reset_before_backward,
+        GRU,
+        torch_reset_before,
+        lambda **sizes: layer(3, 1, **sizes),
+        forward=False,
     ),
 ]

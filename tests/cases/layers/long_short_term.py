@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from dlref.layers import LSTM, lstm, lstm_backward, lstm_forget_bias, lstm_peephole
+from dlref.layers import LSTM, lstm, lstm_backward, lstm_forget_bias, lstm_peephole, lstm_peephole_backward
 from tests.bounds import Exact, Normwise
 from tests.cases import Case, Convention, Edge, Row
-from tests.cases.layers.recurrent import benches, cases, layer, sweep, terms, terms_of_gradient
+from tests.cases.layers.recurrent import benches, cases, layer, loop_benches, sweep, terms, terms_of_gradient
 
 inf, nan = np.inf, np.nan
 
@@ -255,4 +255,9 @@ CONVENTIONS = [
     ),
 ]
 
-BENCH = benches(lstm, lstm_backward, LSTM, torch.nn.LSTM, 4, 2, 0.7)
+BENCH = [
+    *benches(lstm, lstm_backward, LSTM, torch.nn.LSTM, 4, 2, 0.7),
+    *loop_benches(
+        lstm_peephole, lstm_peephole_backward, LSTM, torch_peephole, lambda **sizes: with_peepholes(4, 2, **sizes)
+    ),
+]

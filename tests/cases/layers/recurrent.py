@@ -365,4 +365,28 @@ def benches(function, backward, result, module, blocks, state_count, aim):
     ]
 
 
+def loop_benches(function, backward, result, loop, draw, forward=True):
+    """Return the timings of a layer that PyTorch lacks against the loop over its cell; ``draw`` as of `layer`."""
+
+    def drawn(dtype):
+        args = [a.astype(dtype) for a in draw(batch=32, steps=64, inputs=128, hidden=128)(np.random.default_rng(0))]
+        return args, [torch.from_numpy(a) for a in args]
+
+    def walk(dtype):
+        args, tensors = drawn(dtype)
+        return lambda: function(*args), lambda: loop(*tensors)
+
+    def walk_back(dtype):
+        args, leaves = drawn(dtype)
+        y = np.random.default_rng(1).normal(size=(32, 64, 128)).astype(dtype)
+        dy, cotangent = result(y, *[None] * (len(result._fields) - 1)), torch.from_numpy(y)
+        for leaf in leaves:
+            leaf.requires_grad_()
+        return lambda: backward(dy, *args), lambda: torch.autograd.grad(loop(*leaves)[0], leaves, cotangent)
+
+    name, size = f"layers.{function.__name__}", "32x64x128 to 128"
+    there = [Bench(name, "the loop in torch", size, walk)] * forward
+    return [*there, Bench(f"{name}_backward", "the loop in torch, forward and autograd", size, walk_back)]
+
+
 BENCH = benches(rnn, rnn_backward, RNN, torch.nn.RNN, 1, 1, 0.7)

@@ -352,8 +352,16 @@ def sentence_scoring(_):
     return lambda: sentence_bleu(candidates, references), lambda: [judge.sentence_score(*pair) for pair in texts]
 
 
+def counting(_):
+    candidates, references = corpus(np.random.default_rng(0), 2000, 1)
+    texts, judge = lines(candidates, references), sacrebleu("none")
+    # what corpus_score does before it adds up; sacrebleu has no public name for it
+    return lambda: bleu_counts(candidates, references), lambda: judge._extract_corpus_statistics(*texts)
+
+
 ONCE = {"dtypes": ("float64",), "aim": 5.0}
 BENCH = [
+    Bench("metrics.bleu_counts", "sacrebleu's counts, tokenize='none'", "2,000 sentences", counting, **ONCE),
     Bench("metrics.corpus_bleu", "sacrebleu, tokenize='none'", "2,000 sentences", scoring, **ONCE),
     Bench("metrics.sentence_bleu", "sacrebleu, each sentence", "500 sentences", sentence_scoring, **ONCE),
 ]

@@ -366,8 +366,23 @@ def torch_encoder(p, count, heads):
     return encoder
 
 
+def masking(_):
+    ids = np.random.default_rng(0).integers(1, 1000, (256, 128))
+    tensor, rng = torch.from_numpy(ids), np.random.default_rng(1)
+
+    def theirs():
+        """Choose each token alone, as most programs do: that needs no order of the places."""
+        chosen = torch.rand(tensor.shape) < 0.15
+        kinds, others = torch.rand(tensor.shape), torch.randint(1, 1000, tensor.shape)
+        out = torch.where(chosen & (kinds < 0.8), 0, tensor)
+        return torch.where(chosen & (kinds >= 0.8) & (kinds < 0.9), others, out), chosen
+
+    return lambda: mask_tokens(ids, rng, 1000), theirs
+
+
 SIZE = "16x64 tokens, width 128, 4 heads"
 BENCH = [
+    Bench("models.mask_tokens", "the recipe in torch, each token alone", "256x128", masking, ("float32",)),
     Bench("models.bert_block", "torch.nn.TransformerEncoderLayer", SIZE, tokens_thunks("block")),
     Bench("models.bert_encode", "torch, with TransformerEncoder", f"{SIZE}, 2 blocks", tokens_thunks("encode")),
     Bench("models.bert_logits", "torch, the same head", f"{SIZE}, 1000 tokens", tokens_thunks("logits")),

@@ -331,7 +331,47 @@ def reading(dtype):
     return lambda: seq2seq_encode(params, ids), lambda: torch_layer(F.embedding(tensor, p[0]), None, p[1:])
 
 
+def table_of(dtype):
+    """Return log-probabilities of the next of 1,000 tokens after each; the last one never comes."""
+    table = np.random.default_rng(0).normal(size=(1000, 1000)).astype(dtype)
+    table[:, -1] = -np.inf
+    return table
+
+
+def walking(dtype):
+    table = table_of(dtype)
+    theirs, first = torch.from_numpy(table), np.zeros(64)
+
+    def loop():
+        tokens, done, written = torch.zeros(64, dtype=torch.int64), torch.zeros(64, dtype=torch.bool), []
+        for _ in range(30):
+            tokens = torch.where(done, 999, theirs[tokens].argmax(1))
+            done |= tokens == 999
+            written.append(tokens)
+        return torch.stack(written, 1)
+
+    return lambda: greedy_search(lambda tokens, s: (table[tokens], s), first, 0, 999, 30), loop
+
+
+def beaming(dtype):
+    table = table_of(dtype)
+    theirs, first = torch.from_numpy(table), np.zeros(1)
+
+    def loop():
+        tokens, totals = torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=theirs.dtype)
+        written = torch.zeros((1, 0), dtype=torch.int64)
+        for _ in range(30):  # nothing ends here, so that no beginning leaves the beam
+            totals, best = (totals[:, None] + theirs[tokens]).flatten().topk(8)
+            rows, tokens = best // 1000, best % 1000
+            written = torch.cat([written[rows], tokens[:, None]], 1)
+        return written, totals
+
+    return lambda: beam_search(lambda tokens, s: (table[tokens], s), first, 0, 999, 8, 30), loop
+
+
 BENCH = [
+    Bench("models.greedy_search", "the loop in torch", "64 of 30 tokens from 1,000", walking),
+    Bench("models.beam_search", "the loop in torch, topk", "8 of 30 tokens from 1,000", beaming),
     Bench("models.seq2seq_encode", "torch, embedding and torch.nn.GRU", "32 x 20, width 64", reading),
     Bench("models.seq2seq_decode", "torch, with the encoder", "32 x 20 to 20, width 64", thunks),
 ]
