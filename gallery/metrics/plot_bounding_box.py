@@ -51,8 +51,8 @@ ax.legend(loc="lower right")
 # ------------------------
 #
 # Two things and nine detections. The best one is kept and takes with it all that overlap it by more than one half;
-# then the best of the rest. Detections that lie as close to their thing as these leave one box for each, in a thousand
-# draws of a thousand; wilder ones leave more. Two things that overlap each other by one half would be one.
+# then the best of the rest. Detections that lie as close to their thing as these leave one box for each, in more than
+# 99 draws of 100; wilder ones leave more. Two things that overlap each other by more than one half would be one.
 
 things = np.array([[0.0, 0.0, 4.0, 4.0], [3.0, 1.0, 7.0, 5.0]])
 
@@ -68,7 +68,7 @@ left_over = {
     spread: np.array([len(non_maximum_suppression(*detections(rng, spread))) for _ in range(1000)])
     for spread in (0.2, 0.5)
 }
-assert (left_over[0.2] == 2).all() and np.mean(left_over[0.5] > 2) > 0.3
+assert np.mean(left_over[0.2] == 2) > 0.99 and np.mean(left_over[0.5] > 2) > 0.5
 boxes, scores = detections(rng, 0.2)
 steps, alive = [], list(np.argsort(-scores))
 while alive:
