@@ -65,18 +65,18 @@ def short_sidebar(app, pagename, templatename, context, doctree):
     """
     if "toctree" in context:
         whole = context["toctree"]
-        context["toctree"] = lambda **options: leveled(whole(**(options | {"collapse": True})))
-    if "body" in context:
-        context["body"] = leveled(context["body"])
+        context["toctree"] = lambda **options: whole(**(options | {"collapse": True}))
 
 
-def leveled(html):
+def level_captions(app, pagename, templatename, context, doctree):
     """Sphinx calls the caption of a list of pages a heading; a heading must say its level."""
-    return html.replace('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"')
+    for part in {"body", "furo_navigation_tree"} & context.keys():
+        context[part] = context[part].replace('role="heading"', 'role="heading" aria-level="2"')
 
 
 def setup(app):
     app.add_directive("family", Family)
     app.add_directive("functions", Functions)
     app.connect("html-page-context", short_sidebar, priority=400)  # furo: 500
+    app.connect("html-page-context", level_captions, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
