@@ -97,8 +97,8 @@ def mosaic(images, columns):
 
 # alt: Four panels. An image of a seven in 8 by 8 pixels. Below it sixteen filters of 3 by 3 weights, some of which are
 #   positive on one side and negative on the other. Next sixteen feature maps of 8 by 8 pixels, most of which light up
-#   along other strokes of the seven: horizontal, slanted, or the outline on one side; one is dark. Last 32 maps of 4 by 4
-#   pixels, most of them dark, with a few bright spots each.
+#   along other strokes of the seven: horizontal, slanted, or the outline on one side; one is dark. Last 32 maps of 4
+#   by 4 pixels, most of them dark, with a few bright spots each.
 # caption: One digit on its way through the trained network: the image, the filters of the first convolution (orange
 #   positive, violet negative), their feature maps after ReLU, and the 32 feature maps of the second convolution.
 fig, axes = plt.subplots(4, 1, figsize=(6.4, 5.6), height_ratios=[1.5, 0.35, 1.6, 0.8], layout="constrained")
