@@ -3,8 +3,8 @@ Data preprocessing: how large the lie is when the test data was seen
 ====================================================================
 
 On pure noise no model can be right more than half of the time. Features that were chosen by a look at all the labels,
-before cross-validation, make it report up to nine in ten. Features chosen within each fold report one half, which is
-the truth. Scaling by a look at all the data is the same mistake in principle and makes no difference that could be
+before cross-validation, make it report up to nine in ten. Features chosen within each fold report about one half, which
+is the truth. Scaling by a look at all the data is the same mistake in principle and makes no difference that could be
 measured here: what uses the labels lies most.
 """
 
@@ -56,7 +56,7 @@ ways = {
     "scaling on all data": ("", "all"),
     "scaling in each fold": ("", "train"),
 }
-candidates, draws = np.array([20, 60, 200, 600, 2000]), 10
+candidates, draws = np.array([20, 60, 200, 600, 2000]), 40
 accuracy = np.zeros((len(ways), len(candidates), draws))
 for draw in range(draws):
     rng = np.random.default_rng(draw)
@@ -68,13 +68,13 @@ for draw in range(draws):
             accuracy[w, i, draw] = cross_validated(noise[:, :d], y, fold, *way)
 mean = accuracy.mean(axis=2)
 assert mean[0, -1] > 0.85 and (np.diff(mean[0]) > 0).all()
-assert (abs(mean[1:] - 0.5) < 0.08).all()
+assert (abs(mean[1:] - 0.5) < 0.1).all()
 assert abs(mean[2] - mean[3]).max() < 0.02
 print(f"reported with {candidates[-1]:,} features: {mean[0, -1]:.2f} (all data), {mean[1, -1]:.2f} (in each fold)")
 
 # alt: Reported accuracy against the number of noise features, on a logarithmic axis. Selection on all data rises from
 #   one half at 20 features to 0.93 at 2,000. The three other lines stay near the dashed line at one half.
-# caption: Cross-validated accuracy on noise, mean of ten draws. Only the features that were chosen with the help of
+# caption: Cross-validated accuracy on noise, mean of forty draws. Only the features that were chosen with the help of
 #   the test labels seem to predict. The truth is the dashed line.
 fig, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
 styles = ("C0o-", "C1s--", "C2^-.", "C3v:")
@@ -101,7 +101,7 @@ ready = transform_columns(x[test], fit_columns(x[train]))
 wide = np.nanmax(x[test], axis=0) - np.nanmin(x[test], axis=0)
 assert wide.max() / wide.min() > 1000 and np.isfinite(ready).all()
 assert np.ptp(ready, axis=0).max() / np.ptp(ready, axis=0).min() < 3
-assert 0.01 < abs(ready.mean(axis=0)).max() < 0.5
+assert 0.01 < abs(ready.mean(axis=0)).max() < 5 / np.sqrt(len(test))  # standard errors of a mean
 
 # alt: Two panels with one row for each of thirteen measurements of wine. Left, before: proline reaches from about 330
 #   to 1,680 and all others but magnesium are dots near zero. Right, after: all reach from about -2 to between 2 and 4.

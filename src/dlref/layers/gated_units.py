@@ -91,7 +91,7 @@ def gru(
     References
     ----------
     Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
-    section 2.3, with the reset gate before the product.
+    with the reset gate before the product.
 
     Examples
     --------
@@ -250,8 +250,7 @@ def gru_reset_before(
 
     References
     ----------
-    Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
-    section 2.3.
+    Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder for statistical machine translation".
 
     Examples
     --------
