@@ -68,15 +68,22 @@ def short_sidebar(app, pagename, templatename, context, doctree):
         context["toctree"] = lambda **options: whole(**(options | {"collapse": True}))
 
 
-def level_captions(app, pagename, templatename, context, doctree):
-    """Sphinx calls the caption of a list of pages a heading; a heading must say its level."""
+ROLES = {
+    'role="heading"': 'role="heading" aria-level="2"',  # the caption of a list of pages
+    'role="list" class="citation-list"': 'class="citation-list"',  # whose entries are no items of a list
+}
+
+
+def mend_roles(app, pagename, templatename, context, doctree):
+    """What docutils and Sphinx tell a screen reader and no standard allows."""
     for part in {"body", "furo_navigation_tree"} & context.keys():
-        context[part] = context[part].replace('role="heading"', 'role="heading" aria-level="2"')
+        for role, mended in ROLES.items():
+            context[part] = context[part].replace(role, mended)
 
 
 def setup(app):
     app.add_directive("family", Family)
     app.add_directive("functions", Functions)
     app.connect("html-page-context", short_sidebar, priority=400)  # furo: 500
-    app.connect("html-page-context", level_captions, priority=900)
+    app.connect("html-page-context", mend_roles, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
