@@ -169,9 +169,10 @@ for axes, lag in zip(panels, (10, 40), strict=True):
     for name, style in (("LSTM", "C0-"), ("plain", "C1--")):
         for run, (losses, _) in enumerate(runs[name, lag]):
             axes.plot(np.arange(10, 800, 20), losses.reshape(-1, 20).mean(axis=1), style, label=None if run else name)
-    for level, words, above in ((1 / 6, "the mean: 1/6", 3), (1 / 12, "the later number alone: 1/12", -11)):
+    for level in (1 / 6, 1 / 12):
         axes.axhline(level, color="C4", linewidth=1)
-        axes.annotate(words, (800, level), (0, above), textcoords="offset points", ha="right", color="C4", fontsize=8)
     axes.set(yscale="log", title=f"lag {lag}", xlabel="step")
+for level, words, side in ((1 / 6, "1/6, the mean", "bottom"), (1 / 12, "1/12, the later\nnumber alone", "top")):
+    panels[1].text(1.02, level, words, transform=panels[1].get_yaxis_transform(), va=side, color="C4", fontsize=8)
 panels[0].set(ylabel="mean square error")
 panels[0].legend()
