@@ -122,10 +122,11 @@ def index(name, value, upper, shape=None, *, ignore=None):
         array = array.astype(np.int64)  # an empty list
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: expected integers, got {array.dtype}")
-    array = np.require(array, np.int64, "CW")
+    if not (array.dtype == np.int64 and array.flags.carray):
+        array = np.require(array, np.int64, "CW")
     if shape is not None:
         shaped(name, array, shape)
-    if array.size and not 0 <= array.min() <= array.max() < upper:
+    if array.size and array.view(np.uint64).max() >= upper:  # a negative one is larger still
         outside = (array < 0) | (array >= upper)
         if ignore is not None:
             outside &= array != ignore

@@ -90,7 +90,7 @@ def cross_entropy(
     option("reduction", reduction, ("mean", "sum", "none"))
     losses = np.empty(len(rows), rows.dtype)
     _cross_entropy(rows, labels, *factors, ignore_index, losses)
-    return _reduced(losses, reduction, factors[0][labels[labels != ignore_index]].sum(), shape)
+    return _reduced(losses, reduction, _total_weight(weight, labels, ignore_index), shape)
 
 
 @public
@@ -144,7 +144,7 @@ def cross_entropy_backward(
     rows, factors, shape = _prepared(logits, weight, label_smoothing)
     labels = index("target", target, rows.shape[1], shape, ignore=ignore_index).reshape(-1)
     option("reduction", reduction, ("mean", "sum", "none"))
-    scale = _scale(dy, reduction, factors[0][labels[labels != ignore_index]].sum(), shape)
+    scale = _scale(dy, reduction, _total_weight(weight, labels, ignore_index), shape)
     losses, out = np.empty(len(rows), rows.dtype), np.empty_like(rows)
     _cross_entropy_gradient(rows, labels, *factors, ignore_index, scale, losses, out)
     return _classes_back(out, logits)
@@ -198,7 +198,7 @@ def cross_entropy_with_gradient(
     rows, factors, shape = _prepared(logits, weight, label_smoothing)
     labels = index("target", target, rows.shape[1], shape, ignore=ignore_index).reshape(-1)
     option("reduction", reduction, ("mean", "sum", "none"))
-    count = factors[0][labels[labels != ignore_index]].sum()
+    count = _total_weight(weight, labels, ignore_index)
     scale = _scale(np.ones(shape if reduction == "none" else (), rows.dtype), reduction, count, shape)
     losses, out = np.empty(len(rows), rows.dtype), np.empty_like(rows)
     _cross_entropy_gradient(rows, labels, *factors, ignore_index, scale, losses, out)
@@ -254,8 +254,10 @@ def _cross_entropy_gradient(x, target, weight, keep, spread, ignored, dy, losses
             # p_y - 1 is minus the share of the others: nothing cancels
             own = smooth * dx[y] - pull * others
             for j in range(row.size):
-                dx[j] = (pull + smooth) * dx[j] - dy[r] * spread * weight[j]
-            dx[y] = own - dy[r] * spread * weight[y]
+                dx[j] *= pull + smooth
+            dx[y] = own
+            for j in range(row.size if spread > zero else 0):
+                dx[j] -= dy[r] * spread * weight[j]
         losses[r] = loss
 
 
@@ -561,6 +563,12 @@ def _prepared(logits, weight, label_smoothing):
     shaped("weight", weight, (classes,))
     factors = weight.astype(logits.dtype, copy=False), *map(logits.dtype.type, (1.0 - smoothing, smoothing / classes))
     return logits.reshape(-1, classes), factors, tuple(shape)
+
+
+def _total_weight(weight, labels, ignored):
+    """Return the sum of the weights of the targets, which is their number without weights."""
+    counted = labels != ignored
+    return np.count_nonzero(counted) if weight is None else real("weight", weight)[labels[counted]].sum()
 
 
 def _distributions(target, logits):
