@@ -54,7 +54,7 @@ for k, (ax, t) in enumerate(zip(axes, thresholds, strict=True)):
         ax.plot(x, y, color=color, linestyle=style, label=name)
         ax.fill_between(x, y, where=x >= t, color=color, alpha=0.3, linewidth=0)
     ax.plot([t, t], [0, 1.08], "C2", linewidth=1.5)
-    ax.set(title=f"c = {found.criterion[k]:+.2f}", xlabel="score", yticks=[], ylim=(0, 1.55))
+    ax.set(title=f"c = {round(found.criterion[k], 2) + 0:g}", xlabel="score", yticks=[], ylim=(0, 1.55))
     percent = "TPR {:.0%}  FPR {:.0%}\nFNR {:.0%}  TNR {:.0%}"
     text = percent.format(rates.tpr[k], rates.fpr[k], rates.fnr[k], rates.tnr[k])
     ax.text(0.5, 0.96, text, transform=ax.transAxes, ha="center", va="top")
