@@ -126,6 +126,17 @@ def test_what_is_not_finite_in_the_gradient_does_not_meet_the_border(special, st
     assert not np.isfinite(fast.w[0, 0, 1:, 1:]).any() and np.isfinite(fast.x[1]).all()
 
 
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(("images", "filters", "channels"), [(0, 2, 3), (2, 0, 3), (2, 2, 0)])
+def test_nothing_has_a_gradient_of_its_shape(images, filters, channels, size):
+    x, w = np.ones((images, channels, 4, 5)), np.ones((filters, channels, size, size))
+    y = conv2d(x, w)
+    gradients = conv2d_backward(np.ones_like(y), x, w)
+    assert y.shape == (images, filters, 5 - size, 6 - size)
+    for got, want in ((y, np.zeros_like(y)), (gradients.x, np.zeros_like(x)), (gradients.w, np.zeros_like(w))):
+        np.testing.assert_array_equal(got, want)
+
+
 def test_filters_of_one_pixel_are_a_dense_layer(rng):
     """Without border and stride each pixel is a row of a dense layer; infinity stays in its pixel."""
     x, w, b = rng.normal(size=(2, 6, 3, 5)), rng.normal(size=(4, 6, 1, 1)), rng.normal(size=4)

@@ -87,7 +87,7 @@ accuracy = {
     for name, (model, _) in heads.items()
 }
 assert 0.9 < accuracy["global average"][0] < accuracy["flattened"][0] and accuracy["flattened"][0] > 0.95, accuracy
-# At a shift by one pixel six of seven other draws agreed, at two pixels all, by 0.17 at least.
+# At a shift by one pixel six of seven other draws agreed, at two pixels all, by 0.15 at least.
 assert accuracy["global average"][2] > accuracy["flattened"][2] + 0.05, accuracy
 
 sides = np.arange(2, 57)
@@ -116,7 +116,8 @@ right.legend(loc="lower left")
 #
 # The network with the global average has seen single digits only. Here it is given two at once, on an image of twice
 # the width. The class activation map of each of the two classes shows which pixels speak for it. Shown are three pairs
-# from the clearer half; over all pairs a map is larger on the side of its digit about 97 times in 100.
+# from the clearer half; over all pairs a map is larger on the side of its digit 98 times in 100, and 94 to 98 times for
+# six other networks, from other draws.
 
 rng = np.random.default_rng(1)
 first, second = rng.choice(test, (2, 400))
@@ -133,7 +134,7 @@ halves = maps.reshape(len(pairs), 10, 8, 2, 8).mean((2, 4))
 left_margin = halves[every, y[first], 0] - halves[every, y[first], 1]
 right_margin = halves[every, y[second], 1] - halves[every, y[second], 0]
 found = np.concatenate([left_margin, right_margin]) > 0
-assert found.mean() > 0.95, found.mean()
+assert found.mean() > 0.9, found.mean()
 margin = np.minimum(left_margin, right_margin)
 shown = np.flatnonzero(margin > np.median(margin))[:3]
 # alt: Three rows of three panels. Each row shows two different digits side by side, the map of the class of the left

@@ -110,7 +110,7 @@ def pulled_back(maps, front, w, images, windows, runs):
         rows, across = -((top - windows.image[0]) // sh), -((left - windows.image[1]) // sw)
         if taps.size and rows > 0 and across > 0:
             first = front + (top + ph) // sh * runs.width + (left + pw) // sw
-            seen = np.ascontiguousarray(weights[..., taps]).reshape(groups, channels, -1)
+            seen = np.ascontiguousarray(weights[..., taps]).reshape(groups, channels, w.shape[1] * taps.size)
             slide(
                 maps, seen, bias, first - runs.starts[taps] % runs.size, (rows, across), runs, (top, left, sh, sw), dx
             )

@@ -157,7 +157,8 @@ def conv2d_backward(
     sums = dy.sum(axis=(2, 3)).sum(axis=0)  # finite only if dy is
     db = None if b is None else sums
     if _pointwise(windows):
-        filters, maps, images = w.reshape(groups, len(w) // groups, -1), _by_pixel(dy, groups), _by_pixel(x, groups)
+        filters = w.reshape(groups, len(w) // groups, w.shape[1])
+        maps, images = _by_pixel(dy, groups), _by_pixel(x, groups)
         dw = np.matmul(maps, images.swapaxes(2, 3)).sum(axis=0)
         return Conv2dGradients(np.matmul(filters.swapaxes(1, 2), maps).reshape(x.shape), dw.reshape(w.shape), db)
     if not all(np.isfinite(v).all() for v in (sums, x, w)):  # no number may meet a zero that stands for nothing

@@ -499,7 +499,7 @@ class _Descent:
         self.rows, self.place, self.kept = np.empty(x.shape[::-1], x.dtype), np.full(len(w), -1), 0
         self.columns, self.squares = np.empty(len(w), np.int64), np.zeros_like(w)
         # Their inner products, where there are at most twice as many as rows of x.
-        self.gram, self.known, self.spent = np.empty((min(len(w), 2 * len(y)),) * 2, x.dtype), 0, 0
+        self.gram, self.most, self.known, self.spent = None, min(len(w), 2 * len(y)), 0, 0
         self.refresh()
 
     def refresh(self):
@@ -517,6 +517,8 @@ class _Descent:
 
     def products(self):
         known, kept = self.known, self.kept
+        if self.gram is None:
+            self.gram = np.empty((self.most, self.most), self.x.dtype)
         if known < kept:
             self.gram[known:kept, :kept] = self.rows[known:kept] @ self.rows[:kept].T
             self.gram[:known, known:kept] = self.gram[known:kept, :known].T
@@ -541,7 +543,7 @@ class _Descent:
             budget, knobs = max_epochs - epochs, (dtype(l1), dtype(l2), dtype(close))
             places = self.places(at)
             # On a residual of n numbers at first; then on inner products, which are made in the time of so many epochs.
-            if 16 * self.spent < self.kept or self.kept > len(self.gram):
+            if 16 * self.spent < self.kept or self.kept > self.most:
                 most = min(8 if epochs else 2, budget)
                 done = _descend(self.rows, places, at, self.squares, *knobs, most, w, self.residual)
                 self.q = self.residual @ self.x

@@ -336,6 +336,7 @@ def ngram(tokens: ArrayLike, order: int, symbols: int, pseudo: float = 0.0) -> N
     if symbols > 1 and (order > 31 or symbols**order > 2**31):
         raise ValueError(f"order: expected a table of at most 2**31 entries, got {symbols}**{order}")
     table = np.full((symbols ** (order - 1), symbols), pseudo)
+    order = order if symbols > 1 else 1  # one symbol has one context
     _tally(_begun(tokens, order), order, table)
     with np.errstate(invalid="ignore"):  # a context that never occurred: 0 / 0
         return table / table.sum(axis=1, keepdims=True)

@@ -256,6 +256,14 @@ EDGES = [
     ),
     Edge(
         ngram,
+        ([0, 0], 10**10, 1),
+        (np.array([[1.0]]),),
+        "one symbol has one context, however long",
+        input="[0, 0], order 10¹⁰, one symbol",
+        output="[[1]]",
+    ),
+    Edge(
+        ngram,
         (np.array([], int), 1, 2),
         (np.array([[nan, nan]]),),
         "nothing was counted: 0/0",
