@@ -87,8 +87,8 @@ def real(name, value, ndim=None):
 
 def reals(*names_and_values):
     """Return several arrays in one dtype, float64 as soon as one of them is: ``reals("x", x, "w", w)``; None stays."""
-    arrays, sizes = [], 0
-    for name, value in zip(names_and_values[::2], names_and_values[1::2], strict=True):
+    arrays, sizes, one_by_one = [], 0, iter(names_and_values)
+    for name, value in zip(one_by_one, one_by_one, strict=True):
         if value is not None:
             value = real(name, value)
             sizes |= value.itemsize
@@ -102,7 +102,12 @@ def shaped(name, value, shape):
     """Refuse an array that has not this shape, or None; a None in ``shape`` stands for any length."""
     if value is None:  # `reals` lets it pass, for the arguments that are optional
         raise TypeError(f"{name}: expected an array, got None")
-    if len(value.shape) != len(shape) or any(w is not None and w != g for w, g in zip(shape, value.shape, strict=True)):
+    if value.shape == shape:
+        return
+    fits = len(value.shape) == len(shape)
+    for wanted, got in zip(shape, value.shape, strict=False):
+        fits = fits and (wanted is None or wanted == got)
+    if not fits:
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
         raise ValueError(f"{name}: expected shape ({wanted}{',' if len(shape) == 1 else ''}), got {value.shape}")
 

@@ -63,7 +63,7 @@ def dense(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, /) -> NDArray:
     y = np.empty((*x.shape[:-1], len(w)), x.dtype)
     out = y.reshape(math.prod(x.shape[:-1]), len(w))
     rows = x.reshape(len(out), w.shape[1])
-    if 1 < len(rows) <= len(w) // 2:  # few vectors: BLAS is faster the other way round
+    if 1 < len(rows) <= min(len(w) // 2, 1024 // x.itemsize):  # few vectors: BLAS is faster the other way round
         _transposed_plus_bias(w @ rows.T, np.zeros(len(w), x.dtype) if b is None else b, out)
     else:
         np.matmul(rows, w.T, out=out)
@@ -122,13 +122,16 @@ def dense_backward(dy: ArrayLike, x: ArrayLike, w: ArrayLike, b: ArrayLike | Non
 
 @kernel
 def _transposed_plus_bias(product, b, out):
-    # In squares of 16 x 16, which stay in the cache.
-    for n0 in range(0, out.shape[0], 16):
-        for o0 in range(0, out.shape[1], 16):
-            for n in range(n0, min(n0 + 16, out.shape[0])):
-                row = out[n]
-                for o in range(o0, min(o0 + 16, row.size)):
-                    row[o] = product[o, n] + b[o]
+    for start in range(0, out.shape[1], 8):  # few enough that the lines they lie in stay in the cache
+        rows, bias = product[start:], b[start:]
+        for n in range(out.shape[0]):
+            y = out[n, start:]
+            if y.size >= 8:  # a constant, which the compiler turns into whole vectors
+                for o in range(8):
+                    y[o] = rows[o, n] + bias[o]
+            else:
+                for o in range(y.size):
+                    y[o] = rows[o, n] + bias[o]
 
 
 @public
