@@ -12,7 +12,8 @@ from dlref._compile import kernel, prange
 __all__: list[str] = []  # what convolutions and pooling share; users import from the family
 
 LANES = 16  # runs are made longer until they fill whole vector registers
-TILE = 1072  # columns of a run at a time; a multiple of 1024 would make four rows of sums collide in the cache
+SMALL = 16  # images with fewer windows in a row share their runs
+TILE = 1072  # numbers of a run at a time; a multiple of 1024 would make four rows of sums collide in the cache
 THREADED_FROM = 1 << 17
 
 
@@ -51,16 +52,16 @@ class Runs(NamedTuple):
 
     In a phase neighboring windows read neighboring numbers, so what one weight sees in all windows of an image is one
     run through the rows of its phase. The few numbers between two rows come along and are dropped at the end. The zeros
-    of the padding stand between the rows once, right of one and left of the next, and small images are stacked, the
-    zeros between them once. Where rows of windows are short, each is a run of its own.
+    of the padding stand between the rows once, right of one and left of the next. Small images share a run: the same
+    pixel of all of them comes before the next pixel. Where rows of windows are long, or what lies between them is, each
+    row is a run of its own.
     """
 
-    stack: int  # images on top of each other
-    height: int  # rows of a phase from one image to the next
-    width: int  # numbers from one row of a phase to the next
+    stack: int  # images that share a run
+    width: int  # pixels from one row of a phase to the next
     size: int  # numbers of a phase of a stack
     starts: NDArray  # where the first window reads, for each offset of the kernel, phase after phase
-    whole: bool  # one run for all rows of windows
+    whole: bool  # one run through many rows of windows
 
 
 @functools.lru_cache(maxsize=256)
@@ -69,33 +70,33 @@ def runs_of(windows, images):
     (sh, sw), (dh, dw), (rows, across) = windows.stride, windows.dilation, windows.places
     sides = zip(windows.image, windows.padding, windows.stride, windows.places, strict=True)
     height, width = (max(-(-(n + p) // s), o) for n, p, s, o in sides)
-    whole = 2 * width <= 3 * across
-    stacks = max(1, -(-images // max(1, TILE // (height * width)))) if whole else max(1, images)
+    stacks = max(1, -(-images * across // (TILE // 2)) if across <= SMALL else images)
     stack = max(1, -(-images // stacks))
     down, right = np.arange(windows.size[0])[:, None] * dh, np.arange(windows.size[1]) * dw
-    starts = down // sh * width + right // sw
-    last = (rows - 1) * width + across - 1 + int(starts.max())  # what the last window of an image reads
-    size = (stack - 1) * height * width + max(height * width, last + 1) + LANES - 1  # a run is rounded up
-    return Runs(stack, height, width, size, ((down % sh * sw + right % sw) * size + starts).reshape(-1), whole)
+    starts = (down // sh * width + right // sw) * stack
+    last = ((rows - 1) * width + across) * stack + int(starts.max())  # behind what the last window reads
+    size = max(height * width * stack, last) + LANES - 1  # a run is rounded up
+    whole = stack * across < TILE // 4 and 2 * width <= 3 * across
+    return Runs(stack, width, size, ((down % sh * sw + right % sw) * size + starts).reshape(-1), whole)
 
 
 def phases_of(x, windows, runs):
     """Return the phases of images (stacks, C, phases * size)."""
     steps = windows.stride[0] * windows.stride[1]
-    if steps == 1 and windows.padding == (0, 0) and runs.stack == 1 and runs.whole and _run(windows, runs) % LANES == 0:
-        return x.reshape(*x.shape[:2], -1)
+    rows, across = windows.places
+    if rows == steps == runs.stack == 1 and windows.padding == (0, 0) and across % LANES == 0:
+        return x.reshape(*x.shape[:2], -1)  # nothing lies between rows, and no run is rounded up
     phases = np.zeros((-(-len(x) // runs.stack), x.shape[1], steps, runs.size), x.dtype)
-    _to_phases(x, windows.stride, windows.padding, (runs.stack, runs.height, runs.width), phases)
+    _laid_out(x, windows.stride, windows.padding, 0, runs, phases)
     return phases.reshape(*phases.shape[:2], steps * runs.size)
 
 
 def spread(dy, windows, runs):
     """Lay maps out as the runs read them, zeros before, between and behind their rows; say how many come before."""
-    stack, height, width = runs[:3]
     front = int((runs.starts % runs.size).max())
-    maps = np.zeros((-(-len(dy) // stack), dy.shape[1], front + runs.size + LANES), dy.dtype)
-    _spread(dy, front, stack, height * width, width, maps)
-    return maps, front
+    maps = np.zeros((-(-len(dy) // runs.stack), dy.shape[1], 1, front + runs.size + LANES), dy.dtype)
+    _laid_out(dy, (1, 1), (0, 0), front, runs, maps)
+    return maps[:, :, 0], front
 
 
 def pulled_back(maps, front, w, images, windows, runs):
@@ -109,7 +110,7 @@ def pulled_back(maps, front, w, images, windows, runs):
         top, left = (phase // sw - ph) % sh, (phase % sw - pw) % sw  # the first pixel of this phase
         rows, across = -((top - windows.image[0]) // sh), -((left - windows.image[1]) // sw)
         if taps.size and rows > 0 and across > 0:
-            first = front + (top + ph) // sh * runs.width + (left + pw) // sw
+            first = front + ((top + ph) // sh * runs.width + (left + pw) // sw) * runs.stack
             seen = np.ascontiguousarray(weights[..., taps]).reshape(groups, channels, w.shape[1] * taps.size)
             slide(
                 maps, seen, bias, first - runs.starts[taps] % runs.size, (rows, across), runs, (top, left, sh, sw), dx
@@ -125,12 +126,22 @@ def correlated(phases, maps, front, windows, runs, dw):
 def slide(x, w, bias, starts, places, runs, to, out):
     """Write to ``out`` the sums of ``w`` (groups, filters, channels * taps) over what each tap sees of ``x``."""
     if out.size:
-        layout = *places, runs.stack, runs.height, runs.width, runs.whole
+        rows, across = places
+        columns = min(across, max(1, TILE // runs.stack))
+        at_once = max(1, (TILE // runs.stack - columns) // runs.width + 1) if runs.whole else 1
+        layout = rows, across, runs.width, runs.stack, -(-rows // -(-rows // at_once)), columns
         _slide(x, w, bias, _reads(starts, x.shape, len(w)), layout, to, out)
 
 
 def _run(windows, runs):
-    return ((runs.stack - 1) * runs.height + windows.places[0] - 1) * runs.width + windows.places[1]
+    return ((windows.places[0] - 1) * runs.width + windows.places[1]) * runs.stack
+
+
+def _laid_out(x, stride, padding, front, runs, out):
+    if runs.stack == 1:
+        _lay_out(x, stride, padding, front, runs.width, out)
+    else:
+        _side_by_side(x, stride, padding, front, runs.width, runs.stack, out)
 
 
 def _reads(starts, shape, groups):
@@ -138,13 +149,12 @@ def _reads(starts, shape, groups):
 
 
 @kernel(threaded_from=THREADED_FROM)
-def _to_phases(x, stride, padding, layout, out):
-    stack, height, width = layout
+def _lay_out(x, stride, padding, front, width, out):
     for n in prange(x.shape[0]):
         for c in range(x.shape[1]):
             for a in range(stride[0]):
                 for b in range(stride[1]):
-                    image, phase = x[n, c], out[n // stack, c, a * stride[1] + b, n % stack * height * width :]
+                    image, phase = x[n, c], out[n, c, a * stride[1] + b, front:]
                     top, left = (a - padding[0]) % stride[0], (b - padding[1]) % stride[1]  # its first pixel
                     down, right = (top + padding[0]) // stride[0], (left + padding[1]) // stride[1]
                     for r in range(-((top - image.shape[0]) // stride[0])):
@@ -158,32 +168,44 @@ def _to_phases(x, stride, padding, layout, out):
 
 
 @kernel(threaded_from=THREADED_FROM)
-def _spread(dy, front, stack, image, width, out):
-    for n in prange(dy.shape[0]):
-        for o in range(dy.shape[1]):
-            for r in range(dy.shape[2]):
-                row, to = dy[n, o, r], out[n // stack, o, front + n % stack * image + r * width :]
-                for s in range(row.size):
-                    to[s] = row[s]
+def _side_by_side(x, stride, padding, front, width, stack, out):
+    for q in prange(out.shape[0] * out.shape[1]):
+        n, c = q // out.shape[1], q % out.shape[1]
+        images = x[n * stack : (n + 1) * stack, c]
+        for a in range(stride[0]):
+            for b in range(stride[1]):
+                top, left = (a - padding[0]) % stride[0], (b - padding[1]) % stride[1]
+                down, right = (top + padding[0]) // stride[0], (left + padding[1]) // stride[1]
+                phase = out[n, c, a * stride[1] + b, front + (down * width + right) * stack :]
+                for i in range(0, len(images), 8):
+                    seen = images[i : i + 8, top:, left:]
+                    for r in range(-(-seen.shape[1] // stride[0])):
+                        for s in range(-(-seen.shape[2] // stride[1])):
+                            to = phase[(r * width + s) * stack + i :]
+                            if len(seen) == 8:  # a constant, which the compiler turns into whole vectors
+                                for j in range(8):
+                                    to[j] = seen[j, r * stride[0], s * stride[1]]
+                            else:
+                                for j in range(len(seen)):
+                                    to[j] = seen[j, r * stride[0], s * stride[1]]
 
 
 @kernel(threaded_from=THREADED_FROM)
 def _slide(x, w, bias, reads, layout, place, out):
-    rows, across, stack, height, pitch, whole = layout
+    rows, across, width, stack, at_once, columns = layout
     top, left, down, right = place
     blocks = -(-w.shape[1] // 4)
-    runs = 1 if whole else rows
-    per_run = ((stack - 1) * height + rows - 1) * pitch + across if whole else across
     for q in prange(x.shape[0] * w.shape[0] * blocks):
         n, g, o = q // (w.shape[0] * blocks), q // blocks % w.shape[0], q % blocks * 4
         weights, last = w[g], w.shape[1] - 1
         o1, o2, o3 = min(o + 1, last), min(o + 2, last), min(o + 3, last)
         images, first = x.reshape(-1), (n * w.shape[0] + g) * (x.size // (x.shape[0] * w.shape[0]))
         y = np.empty(4 * TILE, x.dtype)
-        for run in range(runs):
-            for start in range(0, per_run, TILE):
-                many = min(TILE, per_run - start)
-                length, base = (many + LANES - 1) // LANES * LANES, first + run * pitch + start
+        for r0 in range(0, rows, at_once):
+            for s0 in range(0, across, columns):
+                high, wide = min(at_once, rows - r0), min(columns, across - s0)
+                length = (((high - 1) * width + wide) * stack + LANES - 1) // LANES * LANES
+                base = first + (r0 * width + s0) * stack
                 for s in range(length):
                     y[s] = bias[g, o]
                     y[TILE + s] = bias[g, o1]
@@ -219,22 +241,23 @@ def _slide(x, w, bias, reads, layout, place, out):
                         y[TILE + s] = t1
                         y[2 * TILE + s] = t2
                         y[3 * TILE + s] = t3
-                # drop what lies between the rows and between the images
-                for r in range(run + start // pitch, run + (start + many - 1) // pitch + 1):
-                    image, row = n * stack + r // height, r % height
-                    if row < rows and image < out.shape[0]:
-                        begin = max((r - run) * pitch, start)
-                        end = min((r - run) * pitch + across, start + many)
-                        for i in range(min(4, w.shape[1] - o)):
-                            seen = y[i * TILE + begin - start : i * TILE + max(begin, end) - start]
-                            to = out[image, g * w.shape[1] + o + i, top + row * down]
-                            put = to[left + (begin - (r - run) * pitch) * right :]
-                            if right == 1:
-                                for s in range(seen.size):
-                                    put[s] = seen[s]
-                            else:
-                                for s in range(seen.size):
-                                    put[s * right] = seen[s]
+                # drop what lies between the rows
+                for i in range(min(4, w.shape[1] - o)):
+                    for r in range(high):
+                        for s1 in range(0, wide, 8 if stack > 1 else wide):
+                            seen = y[i * TILE + (r * width + s1) * stack :]
+                            for m in range(min(stack, out.shape[0] - n * stack)):
+                                image = out[n * stack + m, g * w.shape[1] + o + i]
+                                to = image[top + (r0 + r) * down, left + (s0 + s1) * right :]
+                                if stack == 1 and right == 1:
+                                    for s in range(wide):
+                                        to[s] = seen[s]
+                                elif stack > 1 and right == 1 and wide - s1 >= 8:  # a constant, as above
+                                    for s in range(8):
+                                        to[s] = seen[s * stack + m]
+                                else:
+                                    for s in range(wide - s1 if stack == 1 else min(8, wide - s1)):
+                                        to[s * right] = seen[s * stack + m]
 
 
 @kernel(sums=True, threaded_from=THREADED_FROM)

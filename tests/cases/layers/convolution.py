@@ -109,10 +109,13 @@ GRID = list(
         [1, 3, 6],  # groups
         [(3, 3), (2, 5), (4, 2), (1, 1)],  # kernel
         [(9, 11), (12, 10)],  # image
+        [2, 11],  # images: small ones share their runs, in eights
     )
 )
-GRID.append((1, (2, 3), 1, 1, (5, 7), (3, 4)))  # windows that are wider than the image
-SETTINGS = f"{len(GRID)} settings of stride, padding, dilation, groups, odd and even kernels, images not square"
+GRID.append((1, (2, 3), 1, 1, (5, 7), (3, 4), 2))  # windows that are wider than the image
+GRID.append(((2, 1), 1, 1, 1, (3, 3), (5, 9), 71))  # more images than share a run
+GRID.append(((1, 3), 0, 1, 2, (1, 1), (4, 3), 5))  # a stride of which only one place is left
+SETTINGS = f"{len(GRID)} settings of stride, padding, dilation, groups, kernels, and of few and many oblong images"
 BOUND = {t: 16 + np.sqrt(6 * 2 * 5) / 8 for t in ("float32", "float64")}
 GRADIENT_BOUND = {t: 2 * (16 + np.sqrt(2 * 6 * 120) / 8) for t in ("float32", "float64")}
 
@@ -126,8 +129,8 @@ def grid(function, gradient=None):
 
     def run(dtype):
         rng, worst, count = np.random.default_rng(11), 0.0, 0
-        for *settings, groups, kernel, image in GRID:
-            args = [v.astype(dtype) for v in drawn(6, 12, kernel, groups, image)(rng)]
+        for *settings, groups, kernel, image, images in GRID:
+            args = [v.astype(dtype) for v in drawn(6, 12, kernel, groups, image, images)(rng)]
             wide = [v.astype(np.float64) for v in args]
             kwargs = dict(zip(("stride", "padding", "dilation", "groups"), (*settings, groups), strict=True))
             y = function(*args, **kwargs)
