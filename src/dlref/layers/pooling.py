@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlref._arrays import public, reals, shaped
-from dlref._compile import kernel, prange
+from dlref._compile import inline, kernel, prange
 from dlref._math import maximum
 from dlref.layers._pools import planes, pooling_windows
 
@@ -127,9 +127,9 @@ def max_pool2d_backward(
     dy, x = reals("dy", dy, "x", x)
     x, windows = pooling_windows(x, kernel, stride, padding, dilation, ceil_mode)
     shaped("dy", dy, (*x.shape[:2], *windows.places))
-    winners = max_pool2d_indices(x, kernel, stride, padding, dilation, ceil_mode)
-    dx = np.zeros_like(x)
-    _send_back(planes(dy), planes(winners), planes(dx))
+    dx = np.empty_like(x)
+    settings = windows.size, windows.stride, windows.padding, windows.dilation
+    _max_pool2d_backward(planes(dy), planes(x), *settings, planes(dx))
     return dx
 
 
@@ -209,30 +209,43 @@ def _max_pool2d(x, size, stride, padding, dilation, out):
                 to[s] = best
 
 
+@inline
+def _winner(image, top, left, size, dilation):
+    first, best = -1, image[0, 0]
+    for i in range(size[0]):
+        h = top + i * dilation[0]
+        if 0 <= h < image.shape[0]:
+            for j in range(size[1]):
+                w = left + j * dilation[1]
+                if 0 <= w < image.shape[1]:
+                    value = image[h, w]
+                    # `|` instead of `or`: a branch would be guessed wrong too often
+                    wins = (first < 0) | (value > best) | (value != value)
+                    first = h * image.shape[1] + w if wins else first
+                    best = value if wins else best
+    return first
+
+
 @kernel
 def _winners(x, size, stride, padding, dilation, out):
     for m in prange(out.shape[0]):
         image, where = x[m], out[m]
         for r in range(where.shape[0]):
+            top = r * stride[0] - padding[0]
             for s in range(where.shape[1]):
-                first, best = -1, image[0, 0]
-                for i in range(size[0]):
-                    h = r * stride[0] + i * dilation[0] - padding[0]
-                    if 0 <= h < image.shape[0]:
-                        for j in range(size[1]):
-                            w = s * stride[1] + j * dilation[1] - padding[1]
-                            if 0 <= w < image.shape[1]:
-                                value = image[h, w]
-                                if first < 0 or value > best or value != value:
-                                    first, best = h * image.shape[1] + w, value
-                where[r, s] = first
+                left = s * stride[1] - padding[1]
+                where[r, s] = _winner(image, top, left, size, dilation)
 
 
 @kernel
-def _send_back(dy, winners, out):
+def _max_pool2d_backward(dy, x, size, stride, padding, dilation, out):
     for m in prange(out.shape[0]):
-        g, d = dy[m].reshape(-1), out[m].reshape(-1)
-        where = winners[m].reshape(-1)
-        for k in range(where.size):
-            if where[k] >= 0:
-                d[where[k]] += g[k]
+        image, g, d = x[m], dy[m], out[m].reshape(-1)
+        d[:] = 0
+        for r in range(g.shape[0]):
+            top = r * stride[0] - padding[0]
+            for s in range(g.shape[1]):
+                left = s * stride[1] - padding[1]
+                first = _winner(image, top, left, size, dilation)
+                if first >= 0:
+                    d[first] += g[r, s]
