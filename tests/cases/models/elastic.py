@@ -188,6 +188,11 @@ def draw(rng):
     return rng.normal(size=(11, 4)) + 1, rng.normal(size=11), rng.normal(size=4)
 
 
+def small(rng):
+    x, y, w = draw(rng)
+    return x, y, w / 10
+
+
 DOOR = [
     ({"alpha": -1.0}, r"alpha: expected a number in \[0, inf\), got -1"),
     ({"l1_ratio": 1.5}, r"l1_ratio: expected a number in \[0, 1\], got 1.5"),
@@ -209,22 +214,27 @@ CASES = [
     *[
         Case(
             elastic_net_optimality,
-            draw,
+            draw_weights,
             "both dual points by definition",
             certificate_by_definition,
-            kwargs={"alpha": 0.3, "l1_ratio": ratio},
+            kwargs={"alpha": alpha, "l1_ratio": ratio},
             bound=Normwise(11, 50.0),
-            label=f"ratio {ratio}",
+            label=f"ratio {ratio}{words}",
             refuses=[(([[1.0]], [1.0], [1.0, 2.0]), {}, ValueError, r"w: expected shape \(1,\), got \(2,\)")],
         )
-        for ratio in (1.0, 0.4)
+        # The first dual point is nearer at the drawn weights, the second one at small weights and a large penalty.
+        for draw_weights, alpha, ratio, words in (
+            (draw, 0.3, 1.0, ""),
+            (draw, 0.3, 0.4, ""),
+            (small, 3.0, 0.4, ", small weights"),
+        )
     ],
     Case(
         elastic_net_epochs,
         draw,
         "every column from scratch",
         epochs_by_definition,
-        kwargs={"alpha": 0.2, "l1_ratio": 0.6, "epochs": 3},
+        kwargs={"alpha": 0.2, "l1_ratio": 0.6, "epochs": 9},
         bound=Normwise(11, 10.0),
         refuses=[
             (([[1.0]], [1.0], [1.0, 2.0]), {}, ValueError, r"w: expected shape \(1,\), got \(2,\)"),
@@ -320,6 +330,14 @@ EDGES = [
         "no variation: zero is optimal",
         input="a column of zeros, y = [1, 3], w = 0",
         output="intercept 2, primal 0.5, dual 0.5, gap 0, violation 0",
+    ),
+    Edge(
+        elastic_net_epochs,
+        ([[1.0, 0.0], [-1.0, 0.0]], [1.0, -1.0], [0.0, 0.0]),
+        [0.5, 0.0],
+        "a column without variation keeps its weight",
+        kwargs={"alpha": 0.5, "l1_ratio": 1.0},
+        input="columns [1, -1] and [0, 0], y = [1, -1], lasso, alpha = 0.5",
     ),
     Edge(elastic_net, ([[1.0], [np.nan]], [1.0, 2.0]), ValueError, "no optimum could be certified", input="x with NaN"),
 ]
