@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dlref.models import svm_linear, svm_smo
-from tests.cases.models.svm import DOOR, cancer
+from dlref.models import svm_linear, svm_optimality, svm_smo
+from tests.cases.models.svm import DOOR, cancer, certificate_arguments, certificate_by_search
 
 
 def seeded(x, y, **options):
@@ -43,6 +43,37 @@ def test_says_when_it_has_not_arrived(train, limit):
     model = train(x, y, tol=1e-9, **{limit: 7})
     assert not model.converged and model.gap > 1e-9 * model.primal and model.history[-1, 0] == 7
     assert abs(model.primal - model.dual - model.gap) <= 1e-12 * model.primal
+    assert tuple(model.history[-1, 1:]) == (model.primal, model.dual, model.gap, model.violation)
+    np.testing.assert_allclose(model.history[:, 1] - model.history[:, 2], model.history[:, 3], rtol=1e-9)
+
+
+def test_certificates_hold_wherever_the_bounds_are():
+    for seed in range(30):
+        k, y, _ = certificate_arguments(np.random.default_rng(seed))
+        alpha = np.array([0.5, 0.75, 1.0, 1.0, 0.0, 0.0, 0.25])  # in both classes one at 0, one at C and one between
+        np.testing.assert_allclose(svm_optimality(k, y, alpha), certificate_by_search(k, y, alpha, 1.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("C", "epochs"), [(0.01, 2), (0.01, 5000), (1.0, 5)])
+def test_without_a_kernel_the_violation_is_that_of_its_definition(dtype, C, epochs):
+    x, y, _ = cancer(dtype)
+    model, alpha = seeded(x, y, C=C, tol=0.0, max_epochs=epochs), np.zeros(len(x), dtype)
+    alpha[model.support] = np.abs(model.coefficients)
+    excess = y * (x.astype(float) @ model.w + model.intercept) - 1
+    least, most = excess[alpha < dtype(C)].min(), excess[alpha > 0].max()
+    assert (alpha == dtype(C)).any() and (alpha == 0).any()
+    assert model.violation == pytest.approx(max(0.0, -least, most), abs=float(50 * np.finfo(dtype).eps))
+
+
+def test_a_step_moves_the_pair_that_gains_most():
+    x, y, C = np.array([[0.0, 0.0], [1.0, 0.0], [9.0, 0.0], [0.0, 2.0]]), np.array([1, -1, -1, -1]), 50.0
+    gains = []
+    for j in (1, 2, 3):  # all errors are equal but for the sign, so the nearest point gains most
+        a = min(2 / np.square(x[0] - x[j]).sum(), C)
+        gains.append(2 * a - a * a * np.square(x[0] - x[j]).sum() / 2)
+    model = svm_smo(x, y, C=C, kernel="linear", tol=0.0, max_steps=1)
+    assert model.steps == 1 and model.dual == pytest.approx(max(gains)) and max(gains) > 2 * sorted(gains)[1]
 
 
 @pytest.mark.parametrize("train", [svm_smo, seeded])

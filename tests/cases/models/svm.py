@@ -136,8 +136,10 @@ CASES = [
         refuses=[
             (([[1.0]], [1, -1], [0.0, 0.0]), {}, ValueError, r"k: expected shape \(2, 2\), got \(1, 1\)"),
             ((np.eye(2), [1, -1], [2.0, 2.0]), {}, ValueError, "alpha: expected entries from 0 to C = 1, got 2 to 2"),
+            ((np.eye(2), [1, -1], [-1.0, -1.0]), {}, ValueError, "alpha: expected entries from 0 to C = 1, got -1"),
             ((np.eye(2), [1, -1], [1.0, 0.0]), {}, ValueError, r"alpha: expected a sum of alpha \* y of zero, got 1"),
             ((np.eye(2), [1, 0], [0.0, 0.0]), {}, ValueError, "y: expected labels -1 and 1, got 0"),
+            ((np.eye(2), [1, -1], [0.0, 0.0], 0.0), {}, ValueError, "C: expected a number in "),
         ],
     ),
 ]
