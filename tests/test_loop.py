@@ -165,7 +165,10 @@ def test_a_long_run_reports_on_two_lines(monkeypatch):
     written = module.sys.stderr.getvalue()
     head, body, rest = written.split("\n")
     assert head == "4 epochs of 5 steps; Ctrl-C ends the training and keeps its history" and rest == ""
-    assert body.split("\r")[-1].startswith("epoch 4 of 4  loss 0.") and "slope" in body and "s left" in body
+    first, *_, last = lines = body.split("\r")[1:]
+    assert len(lines) == 7, "from two seconds on, every second step: the clock moves by 0.3 seconds a step"
+    assert first.startswith("epoch 2 of 4  loss ") and first.endswith("  about 4 s left") and "slope" in first
+    assert last.startswith("epoch 4 of 4  loss 0.")
     monkeypatch.setattr(module.sys, "stderr", Terminal())
     train(progress=False)
     assert module.sys.stderr.getvalue() == ""
@@ -182,6 +185,7 @@ def test_nothing_is_written_where_nobody_looks(capsys):
         ({"data": (X, Y[:-1])}, ValueError, "data: expected 22 examples in every array, got 21 at 1"),
         ({"data": 3.0}, ValueError, "data: expected examples along the first axis"),
         ({"monitor": "error"}, ValueError, "monitor: expected one of 'loss', got 'error'"),
+        ({"epochs": -1}, ValueError, "epochs: expected an integer at least 0, got -1"),
         ({"epochs": 1.5}, TypeError, "epochs: expected an integer, got float"),
         ({"batch_size": 0}, ValueError, "batch_size: expected an integer at least 1, got 0"),
         ({"lr": -1}, ValueError, "lr: expected a number in"),
@@ -199,3 +203,8 @@ def test_shuffled_and_patience_refuse_by_name():
     with pytest.raises(ValueError, match="epochs: expected an integer at least 1"):
         patience(0)
     assert shuffled(0, np.random.default_rng(0)).shape == (0,) and train(epochs=0).history.loss == []
+    assert train(lambda p: np.sum(p[0]), data=()).history.loss == [], "no data, no steps"
+
+
+def test_nan_is_no_improvement_even_at_first():
+    assert patience(1)([np.nan]) and not patience(2)([np.nan]) and patience(2)([np.nan, np.nan])
