@@ -74,19 +74,22 @@ def members():
         yield name, getattr(importlib.import_module(f"dlref.{family}"), function)
 
 
-# `public` checks what is annotated as a bool; a function without a gradient need not have it
 FLAGS = [
     pytest.param(member, p.name, id=f"{name}-{p.name}")
     for name, member in members()
     for p in inspect.signature(member).parameters.values()
-    if p.annotation is bool and hasattr(member, "differentiable")
+    if p.annotation is bool and name != "layers.attention_weights"
 ]
 
 
+@pytest.mark.parametrize("value", [np.array([True, False]), "yes", 2], ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize(("function", "flag"), FLAGS)
-def test_an_array_for_a_flag_is_refused_by_name(function, flag):
-    with pytest.raises(TypeError, match=f"^{flag}: expected True or False, got ndarray$"):
-        function(**{flag: np.array([True, False])})
+def test_what_is_no_flag_is_refused_by_name_before_all_else(function, flag, value):
+    required = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    by_name = {p.name: None for p in required if p.kind is p.KEYWORD_ONLY}
+    others = [None] * (len(required) - len(by_name))
+    with pytest.raises(TypeError, match=f"^{flag}: expected True or False, got {type(value).__name__}$"):
+        function(*others, **by_name, **{flag: value})
 
 
 def test_numbers_beyond_the_machine_are_refused_by_name():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dlref._arrays import integer, number
+from dlref._arrays import integer, number, public
 
 __all__ = ["gabor_kernel", "gaussian_kernel", "laplacian_kernel", "prewitt_kernel", "sobel_kernel"]
 
@@ -86,6 +86,7 @@ def prewitt_kernel(axis: int = 1) -> NDArray:
     return _gradient([1.0, 1.0, 1.0], axis)
 
 
+@public
 def laplacian_kernel(diagonal: bool = False) -> NDArray:
     """Return the 3 x 3 Laplacian: the sum of the neighbors minus their number times the pixel.
 

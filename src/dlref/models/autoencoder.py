@@ -372,6 +372,7 @@ class AutoencoderParameters(NamedTuple):
     decoder_bias: tuple[NDArray, ...]
 
 
+@public
 def autoencoder_parameters(
     rng: np.random.Generator,
     sizes: Sequence[int] = (64, 128, 8),

@@ -162,6 +162,7 @@ def _soft_threshold_backward(dy, x, t, out):
         out[i] = dy[i] * 0 if abs(x[i]) <= t else dy[i]
 
 
+@public
 def elastic_net_largest(x: ArrayLike, y: ArrayLike, l1_ratio: float = 0.5, intercept: bool = True) -> float:
     r"""Return the smallest `alpha` at which all weights are zero, in float64.
 
@@ -211,6 +212,7 @@ def elastic_net_largest(x: ArrayLike, y: ArrayLike, l1_ratio: float = 0.5, inter
     return float(np.abs(y @ x).max()) / (len(y) * l1_ratio)
 
 
+@public
 def elastic_net_optimality(
     x: ArrayLike, y: ArrayLike, w: ArrayLike, alpha: float = 1.0, l1_ratio: float = 0.5, intercept: bool = True
 ) -> ElasticNetOptimality:
@@ -327,6 +329,7 @@ def elastic_net_epochs(
     return w
 
 
+@public
 def elastic_net(
     x: ArrayLike,
     y: ArrayLike,
@@ -405,6 +408,7 @@ def elastic_net(
     return ElasticNet(w, float(mean_y - mean_x @ w), *found)
 
 
+@public
 def elastic_net_path(
     x: ArrayLike,
     y: ArrayLike,

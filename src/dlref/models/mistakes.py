@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import finite, generator, integer, number, real, shaped
+from dlref._arrays import finite, generator, integer, number, public, real, shaped
 from dlref._compile import kernel
 from dlref.models.margin import hard_margin
 
@@ -47,6 +47,7 @@ class PerceptronBound(NamedTuple):
     intercept: float
 
 
+@public
 def perceptron(
     x: ArrayLike,
     y: ArrayLike,
@@ -117,7 +118,7 @@ def perceptron(
     # The last weight is that of the constant column; `late` weighs each step by when it came.
     w, late, seen = np.zeros(d + 1, x.dtype), np.zeros(d + 1, x.dtype), 0
     mistakes: list[int] = []
-    constant = x.dtype.type(bool(intercept))
+    constant = x.dtype.type(intercept)
     while len(mistakes) < max_epochs and left > 0 and (not mistakes or mistakes[-1] > 0):
         order = np.arange(n) if rng is None else rng.permutation(n)
         made, done = _epoch(x, y, order, constant, lr, left, seen, w, late)
@@ -149,6 +150,7 @@ def _epoch(x, y, order, constant, lr, left, seen, w, late):
     return mistakes, done
 
 
+@public
 def perceptron_pocket(
     x: ArrayLike, y: ArrayLike, rng: np.random.Generator, intercept: bool = True, max_steps: int = 10_000
 ) -> Pocket:
@@ -200,7 +202,7 @@ def perceptron_pocket(
     x, y = _classified(x, y)
     draws = generator("rng", rng).integers(len(x), size=integer("max_steps", max_steps, 0))
     w, pocket = np.zeros((2, x.shape[1] + 1), x.dtype)
-    constant = x.dtype.type(bool(intercept))
+    constant = x.dtype.type(intercept)
     steps, correct = _pocket(x, y, draws, constant, w, pocket)
     return Pocket(pocket[:-1], float(pocket[-1]), correct, steps, correct == len(x))
 
@@ -236,6 +238,7 @@ def _pocket(x, y, draws, constant, w, pocket):
     return len(draws), best
 
 
+@public
 def perceptron_bound(x: ArrayLike, y: ArrayLike, intercept: bool = True, tol: float = 1e-3) -> PerceptronBound:
     r"""Bound the mistakes of a perceptron that starts from zero: :math:`(R / \gamma)^2`, by Novikoff's theorem.
 
@@ -284,7 +287,7 @@ def perceptron_bound(x: ArrayLike, y: ArrayLike, intercept: bool = True, tol: fl
     x, y = _classified(np.asarray(real("x", x), np.float64), y)
     if len(x) == 0:
         raise ValueError("x: expected at least one row")
-    points = y[:, None] * np.column_stack([x, np.full(len(x), float(bool(intercept)))])
+    points = y[:, None] * np.column_stack([x, np.full(len(x), float(intercept))])
     # A hyperplane through the origin with all points on one side separates them from their mirror images.
     street = hard_margin(np.concatenate([points, -points]), np.repeat([1, -1], len(x)), tol=number("tol", tol, 0))
     w = street.w / np.sqrt(street.w @ street.w)

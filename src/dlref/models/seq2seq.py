@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from dlref._arrays import floating, generator, index, integer, number, option, record
+from dlref._arrays import floating, generator, index, integer, number, option, public, record
 from dlref._compile import kernel
 from dlref.activations import log_softmax, tanh
 from dlref.layers import additive_attention, dense, embedding, gru, lstm, rnn
@@ -80,6 +80,7 @@ class Hypothesis(NamedTuple):
 # --- the network ------------------------------------------------------------------------------------------------------
 
 
+@public
 def seq2seq_parameters(
     rng: np.random.Generator,
     source: int,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import number, option, real, reals, same_shape, shaped
+from dlref._arrays import number, option, public, real, reals, same_shape, shaped
 from dlref._compile import kernel, prange
 from dlref.models._regression import regression_data, without_means
 
@@ -56,6 +56,7 @@ class ShrinkageRisk(NamedTuple):
     variance: float
 
 
+@public
 def ridge(x: ArrayLike, y: ArrayLike, alpha: float = 1.0, intercept: bool = True, method: str = "cholesky") -> Ridge:
     r"""Minimize :math:`\lVert y - Xw - b \rVert^2 + \alpha \lVert w \rVert^2` over w and b.
 
@@ -160,6 +161,7 @@ def _substitute(factor, b, out):
             out[j] -= out[i] * row[j]
 
 
+@public
 def ridge_path(x: ArrayLike, y: ArrayLike, alphas: ArrayLike, intercept: bool = True) -> RidgePath:
     r"""Solve ridge regression for many penalties from one singular value decomposition, and cross-validate them.
 
@@ -209,7 +211,7 @@ def ridge_path(x: ArrayLike, y: ArrayLike, alphas: ArrayLike, intercept: bool = 
     u, s, vt = np.linalg.svd(x, full_matrices=False)
     s[s <= max(x.shape) * np.finfo(s.dtype).eps * s[0]] = 0
     along, measures = np.empty((len(alphas), len(s)), x.dtype), np.empty((4, len(alphas)), x.dtype)
-    mean_leverage = x.dtype.type(bool(intercept) / len(x))
+    mean_leverage = x.dtype.type(intercept / len(x))
     _ridge_path(u, s, y @ u, y, alphas, mean_leverage, along, measures)
     w = along @ vt
     return RidgePath(alphas, w, mean_y - w @ mean_x, *measures)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import integer, number, real
+from dlref._arrays import integer, number, public, real
 from dlref._compile import kernel
 
 __all__ = [
@@ -180,6 +180,7 @@ def _exponential_decay(t, out, lr, factor, every):
         out[i] = lr * factor ** (t[i] / every)
 
 
+@public
 def inverse_time_decay(
     step: ArrayLike, lr: float, rate: float, every: int = 1, staircase: bool = False
 ) -> NDArray | float:
@@ -226,8 +227,6 @@ def inverse_time_decay(
     array([1.   , 0.5  , 0.333, 0.25 ])
     """
     lr, rate = _rate(lr), number("rate", rate, 0, open_high=True)
-    if not isinstance(staircase, (bool, np.bool_)):
-        raise TypeError(f"staircase: expected True or False, got {type(staircase).__name__}")
     return _evaluated(_inverse_time_decay, step, lr, rate, float(integer("every", every, 1)), bool(staircase))
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import generator, integer, number, option
+from dlref._arrays import generator, integer, number, option, public
 from dlref._compile import kernel
 from dlref.autodiff import flat_parameters, value_and_gradient
 
@@ -100,6 +100,7 @@ def _shuffled(uniforms, out):
         out[j] = i
 
 
+@public
 def steps_per_epoch(n: int, batch_size: int, drop_last: bool = False) -> int:
     r"""Return how many steps an epoch has: :math:`\lceil n/B \rceil`, or :math:`\lfloor n/B \rfloor` with `drop_last`.
 
@@ -141,6 +142,7 @@ def steps_per_epoch(n: int, batch_size: int, drop_last: bool = False) -> int:
     return n // batch_size if drop_last else -(-n // batch_size)
 
 
+@public
 def minibatches(n: int, batch_size: int, rng: np.random.Generator | None, drop_last: bool = False) -> Iterator[NDArray]:
     r"""Return the batches of one epoch as arrays of example numbers; every example is in one of them.
 
@@ -245,6 +247,7 @@ def patience(epochs: int, min_delta: float = 0.0, mode: str = "min") -> Callable
     return _stop
 
 
+@public
 def fit(
     loss: Callable,
     params: Any,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import integer, number, real, reals, shaped
+from dlref._arrays import integer, number, public, real, reals, shaped
 from dlref._compile import kernel, prange
 from dlref._math import tanh
 
@@ -218,6 +218,7 @@ def adapt(params: Sequence[ArrayLike], x: ArrayLike, y: ArrayLike, lr: float, st
     return _path(params, x, y, number("lr", lr, 0), integer("steps", steps, 0))[-1]
 
 
+@public
 def maml_gradient(
     params: Sequence[ArrayLike],
     support: tuple[ArrayLike, ArrayLike],

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import integer, number, real, shaped
+from dlref._arrays import integer, number, public, real, shaped
 from dlref._compile import kernel
 from dlref._math import exp, log
 from dlref.training.loop import shuffled
@@ -185,6 +185,7 @@ def _quantile(u, low, high, out):
         out[i] = min(max(exp(start + width * u[i]), low), high)
 
 
+@public
 def random_candidates(space: Mapping[str, Any], n: int, rng: np.random.Generator, replace: bool = True) -> list[dict]:
     r"""Return candidates whose hyperparameters are drawn independently, or different points of a grid.
 
