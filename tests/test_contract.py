@@ -194,6 +194,50 @@ def test_refuses_by_name(case, refused):
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 200, "one line that a person can read"
 
 
+def longer(value):
+    """Yield copies of a structure in which one array after another has one more entry along its last axis."""
+    if isinstance(value, tuple):
+        for i, item in enumerate(value):
+            for changed in longer(item):
+                entries = (*value[:i], changed, *value[i + 1 :])
+                yield type(value)(*entries) if hasattr(value, "_fields") else entries
+    elif isinstance(value, np.ndarray):
+        yield np.ones((*value.shape[:-1], value.shape[-1] + 1) if value.ndim else 1, value.dtype)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.backward], ids=str)
+def test_backward_refuses_what_does_not_fit(case, rng):
+    """A kernel trusts its arguments: a cotangent of another shape, or what the function itself refuses, stays out."""
+    args, kwargs = drawn(case, rng, "float64")
+    backward = backward_of(case.function)
+    name = next(iter(inspect.signature(backward).parameters))
+    with np.errstate(all="ignore"):
+        dy = _cotangent(case.function(*args, **kwargs), rng)
+        for wrong in longer(dy):
+            with pytest.raises(ValueError, match=f"^{name}[.:]"):
+                backward(wrong, *args, **kwargs)
+        if isinstance(dy, np.ndarray):
+            with pytest.raises(TypeError, match=f"^{name}:"):
+                backward(dy.astype(complex), *args, **kwargs)
+        for wrong in longer(args):
+            try:
+                case.function(*wrong, **kwargs)
+            except ValueError:
+                with pytest.raises(ValueError, match=":"):
+                    backward(dy, *wrong, **kwargs)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.backward], ids=str)
+def test_backward_takes_the_same_call(case):
+    """The same names with the same defaults after the cotangent, and perhaps the result as y."""
+    taken = list(inspect.signature(backward_of(case.function)).parameters.values())[1:]
+    same = inspect.signature(case.function).parameters
+    assert {p.name for p in taken} - set(same) <= {"y"}
+    assert [(p.name, p.kind, p.default) for p in taken if p.name in same] == [
+        (p.name, p.kind, p.default) for p in same.values()
+    ]
+
+
 @pytest.mark.parametrize("proof", table("PROOFS"), ids=str)
 def test_proof(proof, publish):
     for dtype in proof.dtypes:

@@ -393,7 +393,7 @@ def one_hot_product(table: ArrayLike, /, index: ArrayLike, unknown: str = "error
 
 
 @public
-def one_hot_product_backward(dy: ArrayLike, table: ArrayLike, index: ArrayLike, unknown: str = "error") -> NDArray:
+def one_hot_product_backward(dy: ArrayLike, table: ArrayLike, /, index: ArrayLike, unknown: str = "error") -> NDArray:
     """Return the gradient of the table: in each row the sum of the cotangents of its category.
 
     Parameters

@@ -7,7 +7,7 @@ and the one that reads from a sequence's own last step to the first.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlref._arrays import index, option, public, real
+from dlref._arrays import index, option, public, real, same_shape
 from dlref._compile import kernel, prange
 from dlref.layers._recurrence import opened, pieces, walked, walked_back
 from dlref.layers.gated_units import GRU, GRUGradients, gru, gru_backward
@@ -107,6 +107,8 @@ def reverse_sequences_backward(dy: ArrayLike, x: ArrayLike, /, lengths: ArrayLik
     >>> reverse_sequences_backward([[[1.0], [2.0], [3.0]]], [[[0.0], [0.0], [0.0]]], [2]).ravel()
     array([2., 1., 3.])
     """
+    dy, x = real("dy", dy), real("x", x, 3)
+    same_shape("dy", dy, "x", x)
     return reverse_sequences(dy, lengths)
 
 

@@ -271,8 +271,8 @@ def circular_bind_backward(dy: ArrayLike, x: ArrayLike, y: ArrayLike, /) -> Circ
     array([5., 6., 7.])
     """
     dy, x, y = reals("dy", real("dy", dy, -1), "x", real("x", x, -1), "y", real("y", y, -1))
-    same_shape("x", x, "dy", dy)
-    same_shape("y", y, "dy", dy)
+    same_shape("y", y, "x", x)
+    same_shape("dy", dy, "x", x)
     return CircularBindGradients(circular_unbind(dy, y), circular_unbind(dy, x))
 
 
