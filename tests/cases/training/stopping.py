@@ -1,5 +1,6 @@
 """Early stopping, against Keras's callback on the same values and closed forms in mpmath."""
 
+import functools
 import itertools
 from types import SimpleNamespace
 
@@ -42,7 +43,7 @@ def ridge(x, lr, steps):
 def way_condition(eigenvalues, lr=0.25, steps=8):
     """Bound how the share of the way magnifies a rounding error of x = lr times curvature, and of the power."""
     x = lr * eigenvalues
-    return np.abs(steps * x * (1 - x) ** (steps - 1)) / np.abs(1 - (1 - x) ** steps) + (1 - x) ** steps
+    return np.abs(steps * x * (1 - x) ** (steps - 1)) / np.abs(1 - (1 - x) ** steps) + np.abs(1 - x) ** steps
 
 
 def penalty_condition(eigenvalues, lr=0.25, steps=8):
@@ -80,6 +81,22 @@ CASES = [
             (([1.0], 0.1, 1.5), {}, TypeError, "steps: expected an integer, got float"),
         ],
     ),
+    *[
+        Case(
+            function,
+            curvatures,
+            words,
+            from_mpmath(formula),
+            {"lr": 0.25, "steps": steps},
+            bound=Relative(functools.partial(condition, steps=steps)),
+            label=f"{steps} steps",
+        )
+        for function, words, formula, condition in (
+            (descent_shrinkage, "1 - (1 - lr x)^t in mpmath", shrinkage, way_condition),
+            (equivalent_ridge, "x p / (1 - p), p = (1 - lr x)^t, in mpmath", ridge, penalty_condition),
+        )
+        for steps in (5, 10)  # an odd number, after which the steep directions have overshot, and an even one
+    ],
 ]
 
 
@@ -212,6 +229,21 @@ EDGES = [
         output="stops, keeps 0",
     ),
     Edge(early_stop, ([nan, nan], 1), (0.0, 0.0, nan, True), "nothing to keep but the first", output="stops, keeps 0"),
+    Edge(
+        early_stop,
+        ([nan, 2.0, 1.9, 1.8], 2),
+        (3.0, 3.0, 1.8, False),
+        "NaN counts as one epoch, and by default any improvement is one",
+        output="goes on, keeps 3",
+    ),
+    Edge(
+        early_stop,
+        ([1.0, 2.0], 1),
+        ValueError,
+        "to improve by less than nothing would be to get worse",
+        {"min_delta": -1.0},
+        input="1, 2; min_delta -1",
+    ),
     Edge(early_stop, ([1.0], 0), ValueError, "a patience of zero would stop before anything could improve"),
     Edge(
         descent_shrinkage, ([0.0, 1.0],), np.array([0.0, 0.0]), "no step", {"lr": 0.5, "steps": 0}, input="0, 1; t = 0"
