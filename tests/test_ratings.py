@@ -18,6 +18,9 @@ REFUSED = [
         lambda: factorize_sgd(*ONE, ([[1.0]], [[1.0, 2.0]]), np.random.default_rng(0)),
         r"start\[1\]: expected shape \(any, 1\)",
     ),
+    (lambda: factorize_als(*ONE, [[np.nan]], (1, 1)), "start: expected finite numbers, got nan"),
+    (lambda: factorize_sgd(*ONE, ([[np.nan]], [[1.0]]), np.random.default_rng(0)), "start: expected finite numbers"),
+    (lambda: factorize_sgd(*ONE, ([[1.0]], [[np.inf]]), np.random.default_rng(0)), "start: expected finite numbers"),
     (lambda: neighbor_ratings(*ONE, (1, 1), [0], [0], kind="both"), "kind: expected one of 'user', 'item', got 'both'"),
     (lambda: neighbor_ratings(*ONE, (1, 1), [0], [0], k=0), "k: expected an integer at least 1, got 0"),
 ]
@@ -45,6 +48,24 @@ def test_repeats_bit_for_bit_and_leaves_its_arguments_alone(dtype):
     runs = [factorize_sgd(users, items, ratings, begin, np.random.default_rng(1), epochs=2) for _ in range(2)]
     assert runs[0].u.tobytes() == runs[1].u.tobytes() and runs[0].user_bias.dtype == dtype
     assert (begin[0] == 1).all() and (start == 1).all()
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_the_violation_is_the_gradient_before_each_side_moves(missing):
+    rng = np.random.default_rng(0)
+    users, items, ratings, shape = some(rng)
+    table, weight = np.zeros(shape), np.full(shape, missing)
+    table[users, items], weight[users, items] = ratings, 1
+    args = users, items, ratings, rng.normal(size=(9, 4)), shape, 0.3, missing, 0.0
+    before, after = factorize_als(*args, 1), factorize_als(*args, 2)
+    worst = 0.0
+    for table_, weight_, own, other in (
+        (table, weight, before.u, before.v),
+        (table.T, weight.T, before.v, after.u),
+    ):
+        gradient = (weight_ * (table_ - own @ other.T)) @ other - 0.3 * own
+        worst = max(worst, np.abs(gradient).max() / np.abs(table_ @ other).max())
+    assert after.violation == pytest.approx(worst) and 1e-3 < worst < before.violation and not after.converged
 
 
 def test_ends_at_its_tolerance():
