@@ -56,6 +56,16 @@ def numpy_powers(jacobians):
     return np.log([np.linalg.norm(np.linalg.matrix_power(w, k + 1), 2) for k in range(len(jacobians))])
 
 
+def different(rng, dtype=None):
+    """Seven matrices, whose order matters."""
+    return (rng.normal(size=(7, 4, 4)),)
+
+
+def numpy_products(jacobians):
+    partial = itertools.accumulate(jacobians, lambda product, factor: factor @ product)
+    return np.log([np.linalg.norm(product, 2) for product in partial])
+
+
 def scipy_slope(norms):
     import scipy.stats
 
@@ -122,6 +132,13 @@ CASES = [
         "numpy.linalg.matrix_power and norm",
         numpy_powers,
         refuses=[((np.zeros((3, 4, 5)),), {}, ValueError, r"jacobians: expected shape \(any, 5, 5\), got \(3, 4, 5\)")],
+    ),
+    Case(
+        log_product_norms,
+        different,
+        "numpy.matmul, one factor after the other from the left, and norm",
+        numpy_products,
+        label="different",
     ),
     Case(
         growth_rate,
@@ -258,9 +275,9 @@ def bound_of_orthogonal(dtype):
     rng = np.random.default_rng(3)
     weights = [1.1 * np.linalg.qr(rng.normal(size=(6, 6)))[0] for _ in range(8)]
     states = gradient_flow([lambda h, w=w: h @ w.T for w in weights], np.ones((1, 6)), np.ones((1, 6))).states
-    return worst(
-        [(states / states[-1], gradient_bound(weights)), (gradient_bound(weights), 1.1 ** np.arange(8, -1, -1))]
-    ), 18
+    pairs = [(states / states[-1], gradient_bound(weights))]
+    pairs += [(gradient_bound(weights, slope), (1.1 * slope) ** np.arange(8, -1, -1)) for slope in (1.0, 0.25)]
+    return worst(pairs), 27
 
 
 ONCE = {"dtypes": ("float64",)}
@@ -563,7 +580,19 @@ def condition_thunks(dtype):
     )
 
 
+def bound_thunks(dtype):
+    weights = (np.random.default_rng(0).normal(size=(12, 64, 64)) / 8).astype(dtype)
+    other = torch.from_numpy(weights)
+
+    def theirs():
+        norms = torch.linalg.matrix_norm(other, 2).flip(0)
+        return torch.cat([torch.ones(1, dtype=norms.dtype), norms]).cumprod(0).flip(0)
+
+    return lambda: gradient_bound(list(weights)), theirs
+
+
 BENCH = [
+    Bench("training.gradient_bound", "torch.linalg.matrix_norm and cumprod", "12 of 64 x 64", bound_thunks),
     Bench("training.gradient_flow", "autograd of torch", "12 layers, 200 x 64", flow_thunks, graph=True),
     Bench("training.log_product_norms", "the loop in NumPy", "60 of 64 x 64", product_thunks),
     Bench("training.growth_rate", "scipy's linregress", "1000", rate_thunks),
