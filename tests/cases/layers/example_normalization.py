@@ -3,7 +3,14 @@
 import numpy as np
 import torch
 
-from dlref.layers import group_norm, instance_norm, instance_norm_backward, rms_norm, rms_norm_backward
+from dlref.layers import (
+    InstanceNormGradients,
+    group_norm,
+    instance_norm,
+    instance_norm_backward,
+    rms_norm,
+    rms_norm_backward,
+)
 from tests.bounds import Normwise
 from tests.cases import Bench, Case, Convention, Edge, Proof, Row
 from tests.onnx_examples import published
@@ -67,8 +74,28 @@ CASES = [
         refuses=[
             (([[1.0, 2.0]],), {}, ValueError, "x: expected at least 3 dimensions, got 2"),
             (([[[1.0, 2.0]]], [1.0, 2.0]), {}, ValueError, r"gamma: expected shape \(1,\), got \(2,\)"),
+            (([[[1.0, 2.0]]], None, [1.0, 2.0]), {}, ValueError, r"beta: expected shape \(1,\), got \(2,\)"),
             (([[[1.0, 2.0]]],), {"eps": 0}, ValueError, r"eps: expected a number in \(0, inf\], got 0"),
         ],
+    ),
+    Case(
+        instance_norm,
+        lambda rng: (rng.normal(size=(3, 4, 5)), rng.normal(size=4), None),
+        "torch.nn.functional.instance_norm",
+        from_torch(torch_instance),
+        bound=Normwise(positions),
+        gradient_bound=Normwise(whole),
+        label="(N, C, T), a scale alone",
+    ),
+    Case(
+        group_norm,
+        lambda rng: (rng.normal(size=(3, 4, 5)), None, rng.normal(size=4)),
+        "torch.nn.functional.group_norm",
+        from_torch(torch_group),
+        bound=Normwise(20),
+        gradient=lambda x, _, beta: F.group_norm(x, 1) + beta[:, None],  # PyTorch's own fails without a scale
+        gradient_bound=Normwise(whole),
+        label="(N, C, T), one group, a shift alone",
     ),
     Case(
         instance_norm,
@@ -174,6 +201,23 @@ EDGES = [
         "NaN reaches its map, and no other",
     ),
     Edge(rms_norm, ([[0.0, 0.0]], [1.0, 1.0]), [[0.0, 0.0]], "zeros stay: epsilon keeps the quotient finite"),
+    Edge(
+        instance_norm,
+        (np.zeros((2, 0, 3)),),
+        np.zeros((2, 0, 3)),
+        "no channels",
+        input="shape (2, 0, 3)",
+        output="nothing",
+    ),
+    Edge(
+        instance_norm_backward,
+        (np.zeros((2, 0, 3)), np.zeros((2, 0, 3)), np.zeros(0), np.zeros(0)),
+        InstanceNormGradients(np.zeros((2, 0, 3)), np.zeros(0), np.zeros(0)),
+        "no channels, no gradient",
+        input="shapes (2, 0, 3)",
+        output="nothing",
+    ),
+    Edge(rms_norm, ([2.0, 2.0], [1.0, 3.0]), [0.5, 1.5], "a single vector", {"eps": 12.0}),
     Edge(rms_norm, ([[-7.0]], [2.0]), [[-2.0]], "one entry: its sign times gamma", {"eps": 1e-30}),
 ]
 

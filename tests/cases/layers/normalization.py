@@ -5,6 +5,7 @@ import torch
 
 from dlref.layers import (
     BatchStatistics,
+    Folded,
     batch_norm,
     batch_norm_fold,
     batch_norm_inference,
@@ -96,6 +97,7 @@ CASES = [
         refuses=[
             (([1.0], [1.0], [1.0]), {}, ValueError, "x: expected at least 2 dimensions, got 1"),
             (([[1.0, 2.0]], [1.0], [1.0, 2.0]), {}, ValueError, r"gamma: expected shape \(2,\), got \(1,\)"),
+            (([[1.0, 2.0]], [1.0, 2.0], [1.0]), {}, ValueError, r"beta: expected shape \(2,\), got \(1,\)"),
             (([[1.0]], [1.0], [1.0]), {"eps": 0}, ValueError, r"eps: expected a number in \(0, inf\], got 0"),
         ],
     ),
@@ -209,6 +211,38 @@ EDGES = [
     Edge(batch_norm, ([[5.0], [5.0]], [2.0], [3.0]), [[3.0], [3.0]], "a constant channel becomes beta"),
     Edge(batch_norm, ([[nan], [1.0]], [1.0], [0.0]), [[nan], [nan]], "NaN reaches its whole channel, and no other"),
     Edge(batch_norm, (np.zeros((0, 1)), [1.0], [0.0]), np.zeros((0, 1)), "an empty batch", input="shape (0, 1)"),
+    Edge(
+        batch_norm_fold,
+        ([[2.0]], None, [1.0], [1.5], [1.0], [3.0]),
+        Folded(np.array([[1.0]]), np.array([1.0])),
+        "no bias counts as zero",
+        {"eps": 1.0},
+        input="w = 2, gamma 1, beta 1.5, mean 1, variance 3; epsilon 1",
+        output="w = 1, b = 1",
+    ),
+    Edge(
+        batch_norm_fold,
+        ([[2.0]], None, [1.0, 1.0], [1.5], [1.0], [3.0]),
+        ValueError,
+        "two scales for one output",
+        input="w = 2, gamma 1, 1",
+    ),
+    Edge(
+        batch_norm_fold,
+        ([[2.0]], None, [1.0], [1.5, 1.5], [1.0], [3.0]),
+        ValueError,
+        "two shifts for one output",
+        input="w = 2, beta 1.5, 1.5",
+    ),
+    Edge(
+        running_update,
+        ([0.0], [1.0], [[1.0], [3.0]]),
+        BatchStatistics(np.array([2.0]), np.array([2.0])),
+        "two values are the fewest with an unbiased variance",
+        kwargs={"momentum": 1.0},
+        input="0, 1, column 1, 3",
+        output="2, 2",
+    ),
     Edge(
         running_update,
         ([0.0], [1.0], column),
