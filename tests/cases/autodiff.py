@@ -705,7 +705,26 @@ def tangent_thunks(dtype):
     return lambda: program_tangent(x, dx, ops, left, right), theirs
 
 
+def flat_thunks(dtype):
+    rng = np.random.default_rng(0)
+    params = [rng.normal(size=shape).astype(dtype) for shape in ((128, 64), (128,), (10, 128), (10,))]
+    others = [torch.from_numpy(a.copy()) for a in params]
+
+    def theirs():
+        vector = torch.nn.utils.parameters_to_vector(others)
+        torch.nn.utils.vector_to_parameters(vector, others)
+        return vector, others
+
+    return lambda: flat_parameters(params), theirs
+
+
 BENCH = [
+    Bench(
+        "autodiff.flat_parameters",
+        "torch's parameters_to_vector and vector_to_parameters",
+        "MLP 64-128-10",
+        flat_thunks,
+    ),
     Bench("autodiff.mlp_loss", "torch, two linear and mse_loss", "64-128-10, batch 64", by_hand_thunks),
     Bench("autodiff.mlp_loss_backward", "torch autograd", "64-128-10, batch 64", by_hand_backward_thunks, graph=True),
     Bench("autodiff.vjp", "torch.autograd.functional.vjp", "64-128, batch 64", vjp_thunks),

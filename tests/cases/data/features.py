@@ -376,6 +376,13 @@ def projecting(dtype):
     return lambda: principal_components(x, fitted), lambda: peer.transform(x)
 
 
+def rebuilding(dtype):
+    x = np.random.default_rng(0).normal(size=(2000, 200)).astype(dtype)
+    fitted, peer = fit_principal_components(x, 20), PCA(20, svd_solver="full").fit(x)
+    z = principal_components(x, fitted)
+    return lambda: principal_components_inverse(z, fitted), lambda: peer.inverse_transform(z)
+
+
 def scoring(dtype):
     import torch
 
@@ -390,6 +397,7 @@ BENCH = [
     Bench("data.probe_scores", "torch.nn.functional.linear", "2000 x 200 to 10", scoring),
     Bench("data.hog", "skimage.feature.hog", "128 x 64 pixels", describing),
     Bench("data.principal_components", "sklearn PCA.transform", "2000 x 200 to 20", projecting),
+    Bench("data.principal_components_inverse", "sklearn PCA.inverse_transform", "2000 x 20 to 200", rebuilding),
     Bench("data.fit_principal_components", "sklearn PCA", "2000 x 200", extracting),
     Bench("data.linear_probe", "sklearn LogisticRegression", "1797 x 64, 10 classes", probing),
 ]

@@ -363,6 +363,13 @@ def whitening_thunks(fitting):
     return make
 
 
+def unwhitening_thunks(dtype):
+    x = np.random.default_rng(0).normal(size=(20_000, 30)).astype(dtype)
+    fitted, peer = fit_whitening(x), PCA(whiten=True, svd_solver="full").fit(x)
+    y = whiten(x, fitted)
+    return lambda: unwhiten(y, fitted), lambda: peer.inverse_transform(y)
+
+
 def unit_backward_thunks(dtype):
     rng = np.random.default_rng(0)
     x, dy = rng.normal(size=(2, 2000, 300)).astype(dtype)
@@ -377,6 +384,7 @@ BENCH = [
     Bench("data.unscale_columns", "sklearn StandardScaler.inverse_transform", "20,000 × 30", unscale_thunks),
     Bench("data.fit_whitening", "sklearn PCA.fit, by SVD", "20,000 × 30", whitening_thunks(True)),
     Bench("data.whiten", "sklearn PCA.transform, whiten", "20,000 × 30", whitening_thunks(False)),
+    Bench("data.unwhiten", "sklearn PCA.inverse_transform, whiten", "20,000 × 30", unwhitening_thunks),
     Bench("data.unit_rows_backward", "torch, autograd of normalize", "2000 × 300", unit_backward_thunks),
     Bench("data.fit_standard", "sklearn StandardScaler.fit", "20,000 × 30", fit_thunks),
     Bench("data.scale_columns", "sklearn StandardScaler.transform", "20,000 × 30", scale_thunks),

@@ -325,6 +325,25 @@ def transforming(dtype):
     return lambda: transform_columns(x, fitted), lambda: model.transform(x)
 
 
+def tabling(fitting):
+    """The peer gets numbers and strings as two matrices: of one matrix it would have to make them first."""
+
+    def make(_):
+        rng = np.random.default_rng(0)
+        x, kinds = big(np.float64)[:, :10].copy(), rng.choice(["blue", "green", "red", "teal"], (20_000, 5))
+        columns = {f"x{j}": column for j, column in enumerate(x.T.copy())}
+        columns |= {f"kind{j}": column for j, column in enumerate(kinds.T.copy())}
+        numbers, strings = pipeline("median", "standard"), OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+        if fitting:
+            return lambda: fit_table(columns), lambda: (numbers.fit(x), strings.fit(kinds))
+        plan, numbers, strings = fit_table(columns), numbers.fit(x), strings.fit(kinds)
+        return lambda: transform_table(columns, plan), lambda: np.hstack(
+            [numbers.transform(x), strings.transform(kinds)]
+        )
+
+    return make
+
+
 def partition(_):
     rng = np.random.default_rng(0)
     return lambda: split_indices(100_000, (0.7, 0.3), rng), lambda: train_test_split(np.arange(100_000), test_size=0.3)
@@ -335,7 +354,10 @@ def rotation(_):
     return lambda: fold_numbers(100_000, 5, rng), lambda: list(KFold(5, shuffle=True).split(np.zeros(100_000)))
 
 
+PIPELINE = "sklearn SimpleImputer, StandardScaler, OneHotEncoder"
 BENCH = [
+    Bench("data.fit_table", PIPELINE, "20,000 x 10, 5 of strings", tabling(True), dtypes=("float64",)),
+    Bench("data.transform_table", PIPELINE, "20,000 x 10, 5 of strings", tabling(False), dtypes=("float64",)),
     Bench("data.split_indices", "sklearn train_test_split", "1e5", partition, dtypes=("float64",)),
     Bench("data.fold_numbers", "sklearn KFold", "1e5", rotation, dtypes=("float64",)),
     Bench("data.fit_columns", "sklearn SimpleImputer, StandardScaler", "20,000 x 30", fitting),

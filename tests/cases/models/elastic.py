@@ -443,7 +443,23 @@ def epochs_thunks(dtype):
     return lambda: elastic_net_epochs(x, y, start, alpha, epochs=20), theirs
 
 
+def largest_thunks(dtype):
+    x, y = factors(2000, 500, dtype)
+
+    def theirs():
+        return np.abs((y - y.mean()) @ (x - x.mean(axis=0))).max() / (len(y) * 0.5)
+
+    return lambda: elastic_net_largest(x, y), theirs
+
+
 BENCH = [
+    Bench(
+        "models.elastic_net_largest",
+        "the same lines in NumPy",
+        "2000 x 500",
+        largest_thunks,
+        dtypes=("float64",),  # computed in it, whatever comes
+    ),
     Bench("models.soft_threshold_backward", "autograd of torch", "1e5", threshold_backward_thunks),
     Bench("models.elastic_net_epochs", "sklearn's ElasticNet, 20 epochs", "2000 x 500", epochs_thunks),
     Bench("models.elastic_net", "sklearn's ElasticNet, equal gap", "2000 x 500, ten factors", thunks, aim=2.0),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import Perceptron as SklearnPerceptron
 from sklearn.linear_model import SGDClassifier
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from dlref.models import perceptron, perceptron_bound, perceptron_pocket
 from tests.cases import Bench, Convention, Edge, Proof, Row
@@ -253,4 +253,34 @@ def thunks(dtype):
     return lambda: perceptron(x, y, max_epochs=10), lambda: SklearnPerceptron(**options).fit(x, y)
 
 
-BENCH = [Bench("models.perceptron", "sklearn's Perceptron", "2000 x 500, 10 epochs", thunks, aim=1.0)]
+def bound_thunks(rows, columns):
+    """Ours at a margin no smaller than what the usual tolerance gives LIBSVM, which sees the mirror images too."""
+
+    def make(_):
+        x, y = separable(np.random.default_rng(0), rows, columns, 1.0, True)
+
+        def theirs():
+            points = y[:, None] * np.column_stack([x, np.ones(rows)])
+            both, sides = np.concatenate([points, -points]), np.repeat([1, -1], rows)
+            w = SVC(kernel="linear", C=1e10).fit(both, sides).coef_[0]
+            return np.square(points).sum(axis=1).max() * (w @ w) / (points @ w).min() ** 2
+
+        tol = max(1 - np.sqrt(perceptron_bound(x, y, tol=1e-9).bound / theirs()), 1e-6)
+        return lambda: perceptron_bound(x, y, tol=tol), theirs
+
+    return make
+
+
+BENCH = [
+    *[
+        Bench(
+            "models.perceptron_bound",
+            "sklearn's SVC with C = 1e10, equal margin",
+            f"{rows} x {columns}",
+            bound_thunks(rows, columns),
+            dtypes=("float64",),  # computed in it, whatever comes
+        )
+        for rows, columns in ((300, 100), (1000, 30))
+    ],
+    Bench("models.perceptron", "sklearn's Perceptron", "2000 x 500, 10 epochs", thunks, aim=1.0),
+]

@@ -374,4 +374,22 @@ def forward_thunks(dtype):
     return lambda: mlp(params, x), lambda: net(leaf)
 
 
-BENCH = [Bench("models.mlp", "torch.nn.Sequential", "128 x 64, three layers of 256", forward_thunks)]
+def layers_thunks(dtype):
+    rng = np.random.default_rng(0)
+    params, x = mlp_parameters(rng, (64, 256, 256, 256, 10), dtype), rng.normal(size=(128, 64)).astype(dtype)
+    net, leaf = in_torch(params).to(torch.from_numpy(x).dtype), torch.from_numpy(x)
+
+    def theirs():
+        h, layers = leaf, []
+        for module in net:
+            h = module(h)
+            layers.append(h)
+        return layers[1::2] + layers[-1:]
+
+    return lambda: mlp_layers(params, x), theirs
+
+
+BENCH = [
+    Bench("models.mlp", "torch.nn.Sequential", "128 x 64, three layers of 256", forward_thunks),
+    Bench("models.mlp_layers", "torch.nn.Sequential, kept", "128 x 64, three layers of 256", layers_thunks),
+]

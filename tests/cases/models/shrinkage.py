@@ -372,7 +372,27 @@ def path_thunks(dtype):
     return lambda: ridge_path(x, y, alphas), lambda: RidgeCV(alphas).fit(x, y)
 
 
+def factors_thunks(dtype):
+    import torch
+
+    s = np.random.default_rng(0).uniform(0.1, 10, 100_000).astype(dtype)
+    other = torch.from_numpy(s)
+    return lambda: ridge_factors(s, 2.0), lambda: other * other / (other * other + 2.0)
+
+
+def risk_thunks(dtype):
+    rng = np.random.default_rng(0)
+    s, c = rng.uniform(0.1, 10, (2, 100_000)).astype(dtype)
+    f = ridge_factors(s, 2.0)
+    return (
+        lambda: shrinkage_risk(f, s, c, 0.3),
+        lambda: (np.sum(((1 - f) * c) ** 2), 0.3**2 * np.sum((f / s) ** 2)),
+    )
+
+
 BENCH = [
+    Bench("models.ridge_factors", "the same in torch", "1e5", factors_thunks),
+    Bench("models.shrinkage_risk", "the same lines in NumPy", "1e5", risk_thunks),
     Bench("models.ridge", "sklearn's Ridge(solver='cholesky')", "2000 x 500", ridge_thunks, aim=1.0),
     Bench("models.ridge_path", "sklearn's RidgeCV, leave-one-out alone", "500 x 50, 100 penalties", path_thunks),
 ]

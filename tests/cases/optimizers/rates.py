@@ -471,7 +471,32 @@ def eigenvalue_thunks(size):
     return make
 
 
+def gradient_thunks(dtype):
+    """The same differences of gradients, by power iteration and by the Lanczos method."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.normal(size=(300, 300)))[0]
+    a = ((basis / np.arange(1, 301)) @ basis.T).astype(dtype)
+    p, start = rng.normal(size=(2, 300)).astype(dtype)
+    step = p.dtype.type(np.cbrt(np.finfo(dtype).eps) * np.linalg.norm(p))
+
+    def product(v):
+        return (a @ (p + step * v) - a @ (p - step * v)) / (2 * step)
+
+    hessian = LinearOperator(a.shape, product, dtype=dtype)
+    return (
+        lambda: sharpness_of_gradient(lambda point: a @ point, p, start),
+        lambda: eigsh(hessian, 1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False),
+    )
+
+
 BENCH = [
-    Bench("optimizers.sharpness", "scipy.linalg.eigh, the last eigenvalue alone", f"{n} x {n}", eigenvalue_thunks(n))
-    for n in (30, 300, 1000)
+    *[
+        Bench(
+            "optimizers.sharpness", "scipy.linalg.eigh, the last eigenvalue alone", f"{n} x {n}", eigenvalue_thunks(n)
+        )
+        for n in (30, 300, 1000)
+    ],
+    Bench("optimizers.sharpness_of_gradient", "scipy's eigsh on the same differences", "300 x 300", gradient_thunks),
 ]

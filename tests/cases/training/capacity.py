@@ -1,6 +1,8 @@
 """The least attainable errors by integration and by fitting, and estimates of bias and variance."""
 
 import numpy as np
+import scipy.linalg
+import scipy.special
 import torch
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
@@ -316,4 +318,33 @@ def thunks(dtype):
     return lambda: bias_estimate(p, t), lambda: (np.mean((p.mean(axis=0) - t) ** 2), p.var(axis=0, ddof=1).mean())
 
 
-BENCH = [Bench("training.bias_estimate", "numpy's mean and var", "50 x 20,000", thunks)]
+def linear_thunks(dtype):
+    sample = np.random.default_rng(0).normal(size=(1000, 201))
+    joint = np.cov(sample.T).astype(dtype)
+    covariance, cross, variance = joint[:-1, :-1].copy(), joint[:-1, -1].copy(), float(joint[-1, -1])
+    return (
+        lambda: best_linear_error(covariance, cross, variance),
+        lambda: variance - cross @ scipy.linalg.lstsq(covariance, cross)[0],
+    )
+
+
+def bayes_thunks(dtype):
+    rng = np.random.default_rng(0)
+    covariance = np.cov(rng.normal(size=(200, 1000))).astype(dtype)
+    means = (rng.normal(size=(2, 200)) / 10).astype(dtype)
+
+    def theirs():
+        apart = means[1] - means[0]
+        distance = np.sqrt(apart @ scipy.linalg.solve(covariance, apart, assume_a="pos"))
+        shift = np.log(0.7 / 0.3) / distance
+        return 0.7 * scipy.special.ndtr(-distance / 2 - shift) + 0.3 * scipy.special.ndtr(-distance / 2 + shift)
+
+    return lambda: normal_bayes_error(*means, covariance, 0.3), theirs
+
+
+DOUBLE = ("float64",)  # two are computed in it, whatever comes
+BENCH = [
+    Bench("training.bias_estimate", "numpy's mean and var", "50 x 20,000", thunks),
+    Bench("training.best_linear_error", "scipy.linalg.lstsq", "200 features", linear_thunks, dtypes=DOUBLE),
+    Bench("training.normal_bayes_error", "scipy's solve and ndtr", "200 features", bayes_thunks, dtypes=DOUBLE),
+]
