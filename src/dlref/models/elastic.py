@@ -206,7 +206,7 @@ def elastic_net_largest(x: ArrayLike, y: ArrayLike, l1_ratio: float = 0.5, inter
     >>> largest, elastic_net(x, y, largest, 1.0).w, elastic_net(x, y, largest / 2, 1.0).w
     (2.0, array([0.]), array([1.5]))
     """
-    x, y = (v.astype(np.float64) for v in regression_data(x, y))
+    x, y = (np.asarray(v, np.float64) for v in regression_data(x, y))
     l1_ratio = number("l1_ratio", l1_ratio, 0, 1, open_low=True)
     x, y, _, _ = without_means(x, y, intercept)
     return float(np.abs(y @ x).max()) / (len(y) * l1_ratio)
@@ -257,7 +257,7 @@ def elastic_net_optimality(
     >>> [round(elastic_net_optimality(x, y, [w], alpha=1.0, l1_ratio=1.0).gap, 3) for w in (0.0, 1.0, 1.5)]
     [0.75, 0.083, 0.0]
     """
-    x, y = (v.astype(np.float64) for v in regression_data(x, y))
+    x, y = (np.asarray(v, np.float64) for v in regression_data(x, y))
     w = real("w", w).astype(np.float64)
     shaped("w", w, (x.shape[1],))
     finite("w", w)
