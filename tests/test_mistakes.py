@@ -47,6 +47,38 @@ def test_the_pocket_ends_early_when_all_are_right():
     assert (y * (x @ found.w + found.intercept) > 0).all()
 
 
+def test_an_intercept_is_the_weight_of_a_column_of_ones():
+    x, y, _ = cancer(np.float64)
+    x, ones = np.round(x * 1024) / 1024, np.ones((len(x), 1))
+    for learn in (
+        lambda x, **options: perceptron(x, y, max_epochs=5, **options),
+        lambda x, **options: perceptron(x, y, max_mistakes=30, **options),
+        lambda x, **options: perceptron_pocket(x, y, np.random.default_rng(2), max_steps=500, **options),
+    ):
+        within, beside = learn(np.hstack([x, ones]), intercept=False), learn(x)
+        assert within.intercept == 0 and within.w.tolist() == [*beside.w, beside.intercept]
+        plain = learn(x, intercept=False)
+        assert plain.intercept == 0 and plain.w.tolist() != beside.w.tolist()
+    x, y = separable(np.random.default_rng(0), 40, 3, 1.0, True)
+    within, beside = perceptron_bound(np.hstack([x, ones[:40]]), y, intercept=False), perceptron_bound(x, y)
+    assert within.intercept == 0 and within.bound == pytest.approx(beside.bound)
+    assert beside.radius == pytest.approx(np.sqrt(1 + np.square(x).sum(axis=1).max()))
+
+
+def test_averages_run_over_the_steps_that_were_taken():
+    x, y, _ = cancer(np.float64)
+    found, rows = perceptron(x, y, max_mistakes=12), np.column_stack([x, np.ones(len(x))])
+    w, after, wrong = np.zeros(31), [], 0
+    for row, label in zip(rows, y, strict=True):
+        if wrong == 12:
+            break
+        if label * (row @ w) <= 0:
+            w, wrong = w + label * row, wrong + 1
+        after.append(w)
+    assert wrong == 12 and len(after) < len(x), "within the first epoch"
+    np.testing.assert_allclose([*found.averaged, found.averaged_intercept], np.mean(after, axis=0), atol=1e-12)
+
+
 def test_no_rows_make_no_mistakes():
     found = perceptron(np.empty((0, 3)), [])
     assert found.converged and found.w.tolist() == [0, 0, 0] and found.mistakes.tolist() == [0]
