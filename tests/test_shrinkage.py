@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 from dlref.models import ridge, ridge_path
 from tests.cases.models.shrinkage import DOOR, diabetes
@@ -17,6 +18,15 @@ def test_refuses_by_name(args, kwargs, exception, words):
 def test_refuses_options_by_name(options, words):
     with pytest.raises(ValueError, match=words):
         ridge([[1.0], [2.0]], [1.0, 2.0], **options)
+
+
+def test_by_default_the_problem_is_that_of_scikit_learn_and_the_objective_its_minimum():
+    x, y = diabetes(np.float64)
+    found, other = ridge(x, y), Ridge().fit(x, y)
+    np.testing.assert_allclose([*found.w, found.intercept], [*other.coef_, other.intercept_], rtol=1e-9)
+    penalty = other.coef_ @ other.coef_
+    want = np.square(y - other.predict(x)).sum() + penalty
+    assert found.objective == pytest.approx(want, rel=1e-12) and penalty > 1e-6 * want
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
