@@ -212,6 +212,21 @@ def certificates(dtype):
     return worst, len(PROBLEMS)
 
 
+def before_it_arrives(dtype):
+    """Return by how much bounds are below the widest margin, margins above it or beside their hyperplane's."""
+    worst = 0.0
+    for problem in PROBLEMS:
+        x, y, best = found(dtype, *problem)
+        for steps in (1, 2):
+            got = hard_margin(x.astype(dtype), y, tol=1e-9, max_steps=steps)
+            assert got.steps == got.history[-1, 0] == steps and not got.converged
+            assert got.bound - got.margin > 1e-9 * got.bound and tuple(got.history[-1, 1:]) == (got.margin, got.bound)
+            worst = max(worst, 1 - got.bound / best.margin, got.margin / best.bound - 1)
+            if got.margin > 0:
+                worst = max(worst, abs(geometric_margin(x, y, got.w, got.intercept).min() / got.margin - 1))
+    return worst, 4 * len(PROBLEMS)
+
+
 WORDS = "40 and 200 points in the plane, 300 in ten dimensions"
 PROOFS = [
     Proof(
@@ -237,6 +252,14 @@ PROOFS = [
         "relative",
         {"float64": 1e-8, "float32": 1e-5},
         certificates,
+    ),
+    Proof(
+        [hard_margin],
+        "the widest margin, between margin and bound",
+        f"after one and two steps, by which none has arrived; {WORDS}, 60 in a hundred",
+        "relative",
+        {"float64": 1e-8, "float32": 1e-5},
+        before_it_arrives,
     ),
 ]
 EDGES = [
