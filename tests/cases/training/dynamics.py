@@ -249,7 +249,8 @@ def steps_as_in_torch(dtype):
 def contributions_add_up(dtype):
     """Sum the shares of all steps in a gradient of one weight: they are all positive here, so their norms add up."""
     n, w = 12, 0.8
-    flow = gradient_flow([lambda h, p: h * p + 1.0] * n, np.ones(1), np.ones(1), [np.array([w])] * n)
+    params = [(np.array([w]), None)] * n  # what has no gradient counts nothing
+    flow = gradient_flow([lambda h, p: h * p[0] + 1.0] * n, np.ones(1), np.ones(1), params)
     h = [1.0]
     for _ in range(n):
         h.append(w * h[-1] + 1.0)
@@ -359,6 +360,7 @@ EDGES = [
     Edge(log_product_norms, ([[[1.0]], [[nan]]],), np.array([0.0, nan]), "NaN from its factor on"),
     Edge(growth_rate, ([1.0, 0.0, 1.0],), nan, "a norm of zero has no logarithm"),
     Edge(growth_rate, ([1.0, 1.0, 1.0],), 0.0, "neither growth nor decay"),
+    Edge(growth_rate, ([4.0, 1.0],), -np.log(4.0), "two norms are enough", output="-log 4"),
     Edge(gradient_statistics, ([0.0, -0.0],), (0.0, 0.0, 0.0, 1.0), "both zeros count"),
     Edge(gradient_statistics, ([1.0, nan, 2.0],), (nan, nan, nan, 0.0), "NaN is seen", output="nan, nan, nan, 0"),
     Edge(gradient_statistics, (np.zeros(0),), (nan, nan, nan, nan), "nothing to take a mean of", input="no entries"),
@@ -592,7 +594,13 @@ def bound_thunks(dtype):
 
 
 BENCH = [
-    Bench("training.gradient_bound", "torch.linalg.matrix_norm and cumprod", "12 of 64 x 64", bound_thunks),
+    Bench(
+        "training.gradient_bound",
+        "torch.linalg.matrix_norm and cumprod",
+        "12 of 64 x 64",
+        bound_thunks,
+        dtypes=("float64",),  # computed in it, whatever comes
+    ),
     Bench("training.gradient_flow", "autograd of torch", "12 layers, 200 x 64", flow_thunks, graph=True),
     Bench("training.log_product_norms", "the loop in NumPy", "60 of 64 x 64", product_thunks),
     Bench("training.growth_rate", "scipy's linregress", "1000", rate_thunks),
