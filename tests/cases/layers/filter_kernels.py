@@ -3,9 +3,11 @@
 import mpmath
 import numpy as np
 import scipy.ndimage
+import scipy.signal
+import skimage.filters
 
 from dlref.layers import gabor_kernel, gaussian_kernel, laplacian_kernel, prewitt_kernel, sobel_kernel
-from tests.cases import Proof
+from tests.cases import Bench, Proof
 
 
 def by_impulse(filtered, radius):
@@ -58,3 +60,25 @@ PROOFS = [
     Proof([gabor_kernel], "mpmath, in complex numbers", "two kernels, 26 to 601 weights", "absolute", 4e-15, gabor),
 ]
 PROOFS = [Proof(p.functions, p.oracle, p.range, p.measure, p.bound, p.run, ("float64",)) for p in PROOFS]
+
+
+def gaussian_thunks(_):
+    def theirs():
+        w = scipy.signal.windows.gaussian(41, 5.0)
+        return w / w.sum()
+
+    return lambda: gaussian_kernel(5.0), theirs
+
+
+def gabor_thunks(_):
+    """The peer makes the sine beside the cosine."""
+    return (
+        lambda: gabor_kernel(8.0, 0.7, 4.0),
+        lambda: skimage.filters.gabor_kernel(1 / 8, 0.7, sigma_x=4.0, sigma_y=4.0),
+    )
+
+
+BENCH = [
+    Bench("layers.gaussian_kernel", "scipy.signal.windows.gaussian", "41", gaussian_thunks, dtypes=("float64",)),
+    Bench("layers.gabor_kernel", "skimage.filters.gabor_kernel", "25 x 25", gabor_thunks, dtypes=("float64",)),
+]

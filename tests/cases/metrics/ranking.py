@@ -1,6 +1,7 @@
 """Measures of rankings against scikit-learn."""
 
 import numpy as np
+import torch
 from sklearn.metrics import ndcg_score
 
 from dlref.metrics import ndcg, recall_at
@@ -107,4 +108,18 @@ def thunks(dtype):
     return lambda: ndcg(score, gain), lambda: ndcg_score(gain, score)
 
 
-BENCH = [Bench("metrics.ndcg", "sklearn's ndcg_score", "1000 x 200", thunks, aim=1.0)]
+def recall_thunks(dtype):
+    rng = np.random.default_rng(0)
+    score, relevant = rng.normal(size=(1000, 200)).astype(dtype), rng.random((1000, 200)) < 0.1
+    other, right = torch.from_numpy(score), torch.from_numpy(relevant)
+
+    def theirs():
+        return right.gather(1, other.topk(10, dim=1).indices).sum(dim=1) / right.sum(dim=1)
+
+    return lambda: recall_at(score, relevant, 10), theirs
+
+
+BENCH = [
+    Bench("metrics.ndcg", "sklearn's ndcg_score", "1000 x 200", thunks, aim=1.0),
+    Bench("metrics.recall_at", "torch's topk and gather", "1000 x 200, the first 10", recall_thunks),
+]

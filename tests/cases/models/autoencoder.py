@@ -582,11 +582,45 @@ def penalty_thunks(gradient):
     return make
 
 
-def network_thunks(dtype):
+def network(dtype):
     rng = np.random.default_rng(0)
     params, x = autoencoder_parameters(rng, (64, 128, 64, 16), dtype=dtype), rng.normal(size=(256, 64)).astype(dtype)
-    tensors, tx = [[torch.from_numpy(p) for p in part] for part in params], torch.from_numpy(x)
+    return params, [[torch.from_numpy(p) for p in part] for part in params], x
+
+
+def network_thunks(dtype):
+    params, tensors, x = network(dtype)
+    tx = torch.from_numpy(x)
     return lambda: autoencoder_reconstruct(params, x), lambda: torch_network(tensors, tx, sparse=False)[1]
+
+
+def half_thunks(decoding):
+    def make(dtype):
+        params, tensors, x = network(dtype)
+        function = autoencoder_decode if decoding else autoencoder_encode
+        start = autoencoder_encode(params, x) if decoding else x
+        weights, biases = tensors[2:] if decoding else tensors[:2]
+
+        def theirs():
+            h = torch.from_numpy(start)
+            for w, b in zip(weights[:2], biases[:2], strict=True):
+                h = torch.relu(F.linear(h, w, b))
+            return F.linear(h, weights[2], biases[2])
+
+        return lambda: function(params, start), theirs
+
+    return make
+
+
+def noise_thunks(dtype):
+    x, rng = np.random.default_rng(0).normal(size=(256, 1000)).astype(dtype), np.random.default_rng(1)
+
+    def theirs():
+        out = x.copy()
+        np.put_along_axis(out, rng.random(x.shape).argpartition(300, axis=1)[:, :300], 0, axis=1)
+        return out
+
+    return lambda: masking_noise(x, 0.3, rng), theirs
 
 
 LINEAR, WRITTEN, AUTOGRAD = "256 x 64, code of 8", "torch, written out", "torch, with its forward pass"
@@ -594,6 +628,9 @@ BENCH = [
     Bench("models.linear_autoencoder_loss", WRITTEN, LINEAR, linear_thunks(False)),
     Bench("models.linear_autoencoder_loss_backward", AUTOGRAD, LINEAR, linear_thunks(True)),
     Bench("models.autoencoder_reconstruct", "the same network in torch", "256 x 64, code of 16", network_thunks),
+    Bench("models.autoencoder_encode", "the same layers in torch", "256 x 64, code of 16", half_thunks(False)),
+    Bench("models.autoencoder_decode", "the same layers in torch", "256 x 64, code of 16", half_thunks(True)),
+    Bench("models.masking_noise", "NumPy's argpartition", "256 x 1,000, three tenths", noise_thunks),
     Bench("models.sparsity_penalty", WRITTEN, "256 x 1,000", penalty_thunks(False), aim=1.0),
     Bench("models.sparsity_penalty_backward", AUTOGRAD, "256 x 1,000", penalty_thunks(True), aim=1.0),
 ]

@@ -592,6 +592,17 @@ def in_place_thunks(step, first, size, **options):
     return make
 
 
+def radius_thunks(dtype):
+    curvature = np.random.default_rng(0).uniform(0, 8, 100_000).astype(dtype)
+
+    def theirs():
+        middle = 1.9 - 0.5 * curvature
+        gap = middle**2 - 3.6
+        return np.where(gap > 0, (np.abs(middle) + np.sqrt(np.abs(gap))) / 2, np.sqrt(0.9))
+
+    return lambda: momentum_radius(curvature, 0.5), theirs
+
+
 FUSED = "torch.optim.SGD(momentum=0.9, fused=True), both in place"
 
 BENCH = [
@@ -610,3 +621,4 @@ BENCH += [
         aim=1.0,
     )
 ]
+BENCH += [Bench("optimizers.momentum_radius", "the same in NumPy", "1e5", radius_thunks)]

@@ -420,6 +420,27 @@ CONVENTIONS = [
     ),
 ]
 
+
+def shift_thunks(function, share):
+    def make(dtype):
+        p, v = np.random.default_rng(0).normal(size=(2, 100_000)).astype(dtype)
+        state, tp, tv = VelocityState(v, 1), torch.from_numpy(p), torch.from_numpy(v)
+        return lambda: function(p, state, 0.9), lambda: torch.add(tp, tv, alpha=share)
+
+    return make
+
+
+def radius_thunks(dtype):
+    curvature = np.random.default_rng(0).uniform(0, 3, 100_000).astype(dtype)
+
+    def theirs():
+        rest = 1 - 0.5 * curvature
+        gap = (1.9 * rest) ** 2 - 3.6 * rest
+        return np.where(gap > 0, (1.9 * np.abs(rest) + np.sqrt(np.abs(gap))) / 2, np.sqrt(np.abs(0.9 * rest)))
+
+    return lambda: nesterov_radius(curvature, 0.5), theirs
+
+
 FUSED = "torch.optim.SGD(nesterov=True, fused=True), both in place"
 
 BENCH = [
@@ -437,4 +458,9 @@ BENCH += [
         keras_thunks(nesterov_velocity, velocity_state, "SGD", momentum=0.9, nesterov=True),
         aim=1.0,
     )
+]
+BENCH += [
+    Bench("optimizers.nesterov_look_ahead", "torch.add", "1e5", shift_thunks(nesterov_look_ahead, 0.9)),
+    Bench("optimizers.nesterov_look_back", "torch.add", "1e5", shift_thunks(nesterov_look_back, -0.9)),
+    Bench("optimizers.nesterov_radius", "the same in NumPy", "1e5", radius_thunks),
 ]

@@ -471,6 +471,12 @@ def eigenvalue_thunks(size):
     return make
 
 
+def limit_thunks(dtype):
+    curvature = np.random.default_rng(0).uniform(0.1, 10, 100_000).astype(dtype)
+    other = torch.from_numpy(curvature)
+    return lambda: stability_limit(curvature, 0.9), lambda: 3.8 / other
+
+
 def gradient_thunks(dtype):
     """The same differences of gradients, by power iteration and by the Lanczos method."""
     from scipy.sparse.linalg import LinearOperator, eigsh
@@ -498,5 +504,6 @@ BENCH = [
         )
         for n in (30, 300, 1000)
     ],
+    Bench("optimizers.stability_limit", "the same in torch", "1e5", limit_thunks),
     Bench("optimizers.sharpness_of_gradient", "scipy's eigsh on the same differences", "300 x 300", gradient_thunks),
 ]

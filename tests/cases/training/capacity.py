@@ -6,6 +6,9 @@ import scipy.special
 import torch
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import ShuffleSplit
+from sklearn.model_selection import learning_curve as sklearn_curve
 
 from dlref.losses import bias_variance
 from dlref.optimizers import sgd, sgd_state
@@ -342,9 +345,28 @@ def bayes_thunks(dtype):
     return lambda: normal_bayes_error(*means, covariance, 0.3), theirs
 
 
+def curve_thunks(dtype):
+    """Linear regression on growing parts of 400 examples, five times; both errors by mean squares."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(500, 10)).astype(dtype), rng.normal(size=500).astype(dtype)
+    sizes = [50, 100, 200, 400]
+
+    def train_and_judge(part):
+        model = LinearRegression().fit(x[part], y[part])
+        return [np.mean((model.predict(x[rows]) - y[rows]) ** 2) for rows in (part, slice(400, None))]
+
+    splits = ShuffleSplit(5, train_size=400, test_size=100, random_state=0)
+    options = {"train_sizes": sizes, "cv": splits, "scoring": "neg_mean_squared_error"}
+    return (
+        lambda: learning_curve(train_and_judge, 400, sizes, rng),
+        lambda: sklearn_curve(LinearRegression(), x, y, **options),
+    )
+
+
 DOUBLE = ("float64",)  # two are computed in it, whatever comes
 BENCH = [
     Bench("training.bias_estimate", "numpy's mean and var", "50 x 20,000", thunks),
+    Bench("training.learning_curve", "sklearn's learning_curve", "4 sizes, 5 times", curve_thunks),
     Bench("training.best_linear_error", "scipy.linalg.lstsq", "200 features", linear_thunks, dtypes=DOUBLE),
     Bench("training.normal_bayes_error", "scipy's solve and ndtr", "200 features", bayes_thunks, dtypes=DOUBLE),
 ]
