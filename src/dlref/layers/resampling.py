@@ -406,7 +406,7 @@ def _along(n, size, mode, align_corners, a, dtype):
     s = np.arange(size)
     if mode.startswith("nearest"):
         at = s * n // size if mode == "nearest" else (2 * s + 1) * n // (2 * size)
-        return np.minimum(at, n - 1)[None], np.ones((1, size), dtype)
+        return at[None], np.ones((1, size), dtype)
     u = s * ((n - 1) / max(size - 1, 1)) if align_corners else (s + 0.5) * (n / size) - 0.5
     if mode == "bilinear":
         u = np.clip(u, 0, n - 1)

@@ -111,6 +111,7 @@ EDGES = [
         output="nan, 2",
     ),
     Edge(global_avg_pool2d, (np.zeros((0, 3, 2, 2)),), np.zeros((0, 3)), "an empty batch", input="shape (0, 3, 2, 2)"),
+    Edge(global_avg_pool2d, (np.zeros((2, 0, 3, 4)),), np.zeros((2, 0)), "no channels", input="shape (2, 0, 3, 4)"),
     Edge(
         global_avg_pool2d_backward,
         ([[8.0]], [[[[0.0, 9.0], [0.0, 0.0]]]]),

@@ -66,7 +66,7 @@ CASES = [
         kwargs={"factor": 3},
         bound=Exact(),
         gradient_bound=Exact(),
-        refuses=[((np.ones((1, 3, 1, 1)),), {}, ValueError, "x: expected a multiple of 4 channels, got 3")],
+        refuses=[((np.ones((1, 6, 1, 1)),), {}, ValueError, "x: expected a multiple of 4 channels, got 6")],
     ),
     Case(
         max_unpool2d,
@@ -127,6 +127,14 @@ PROOFS = [
 
 PAIR = np.array([[0.0, 1.0]])
 EDGES = [
+    Edge(
+        max_unpool2d,
+        ([[[[3.0]]]], [[[[0]]]], 1),
+        [[[[3.0]]]],
+        "a map of one pixel",
+        input="3 at place 0, one pixel",
+        output="3",
+    ),
     Edge(resize2d, (PAIR, (1, 4)), np.array([[0.0, 0.25, 0.75, 1.0]]), "edges coincide", input="0, 1 to 4, bilinear"),
     Edge(
         resize2d,

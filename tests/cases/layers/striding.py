@@ -98,6 +98,12 @@ EDGES = [
     Edge(output_size, (7, 3, 2), 3.0, "windows end with the image", input="7 pixels, window 3, stride 2", output="3"),
     Edge(output_size, (8, 3, 2), 3.0, "one pixel is never seen", input="8 pixels, window 3, stride 2", output="3"),
     Edge(output_size, (8, 1, 3), 3.0, "pixels are skipped", input="8 pixels, window 1, stride 3", output="3"),
+    Edge(output_size, (7, 3), 5.0, "the defaults: every place, no border", input="7 pixels, window 3", output="5"),
+    Edge(output_padding_for, (5, 2), 0.0, "stride 1 leaves nothing", input="5 pixels, window 2", output="0"),
+    Edge(output_padding_for, (5, 2, 3), 0.0, "two windows fill it", input="5 pixels, window 2, stride 3", output="0"),
+    Edge(transposed_size, (5, 3), 7.0, "the defaults: all that windows cover", input="5 places, window 3", output="7"),
+    Edge(transposed_size, (0, 3), ValueError, "nothing to enlarge", input="no places, window 3"),
+    Edge(transposed_size, (2, 0), ValueError, "no window", input="2 places, window 0"),
     Edge(output_size, (2, 3), ValueError, "no place at all", input="2 pixels, window 3"),
     Edge(
         subsample,
