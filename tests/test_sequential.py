@@ -1,12 +1,15 @@
 """Keras fits the digits of the page's first figure: its history is that of `Sequential`, and goes to the site."""
 
+import itertools
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 from sklearn.datasets import load_digits
 
-from dlref.training import Adam, Conv2D, Dense, Flatten, Input, MaxPooling2D, Sequential
+from dlref.training import SGD, Adam, Callback, Conv2D, Dense, EarlyStopping, Flatten, Input, MaxPooling2D, Sequential
 from tests.cases.training.sequential import keras_in, pair_of
+from tests.cases.training.stopping import keras_run
 
 
 def test_history_of_digits_is_that_of_keras(publish):
@@ -52,3 +55,66 @@ def test_targets_as_keras_takes_them():
     line = Sequential([Input((3,)), Dense(1)], rng)
     line.compile("sgd", "mse", metrics=["mae"])
     assert line.evaluate(x, -labels) == line.evaluate(x, -labels[:, None].astype(float))
+
+
+class Diary(Callback):
+    """Write down what is called, and with which values."""
+
+    def __init__(self):
+        self.calls, self.means = [], []
+
+    def on_train_begin(self, logs=None):
+        self.calls.append("begin")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.calls.append(f"epoch {epoch}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.calls.append(batch)
+        self.means.append(logs["loss"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.calls.append(sorted(logs))
+
+    def on_train_end(self, logs=None):
+        self.calls.append("end")
+
+
+def test_shuffling_keeps_pairs_together_and_callbacks_see_everything():
+    x, targets, diary = np.arange(20.0)[:, None], [], Diary()
+
+    def loss(y_pred, y_true):
+        targets.extend(np.ravel(y_true).tolist())
+        return np.mean((y_pred - y_true) ** 2, axis=-1)
+
+    model = Sequential([Input((1,)), Dense(1, use_bias=False)], np.random.default_rng(0))
+    model.set_weights([np.ones((1, 1))])  # a prediction is its example: any other target would be seen in the loss
+    model.compile(SGD(0.0), loss)
+    assert model.fit(x, np.arange(20), batch_size=8, epochs=2).history["loss"] == [0.0, 0.0]
+    one, other = targets[:20], targets[20:]
+    assert sorted(one) == sorted(other) == list(range(20)) and one != other and list(range(20)) not in (one, other)
+    targets.clear()
+    run = model.fit(x, x + 3, batch_size=8, epochs=2, shuffle=False, callbacks=diary, validation_data=(x, x + 1))
+    assert targets[:20] == list(range(3, 23)) and run.epoch == [0, 1]
+    assert run.history == {"loss": [9.0, 9.0], "val_loss": [1.0, 1.0]}
+    assert diary.calls[:6] == ["begin", "epoch 0", 0, 1, 2, ["loss", "val_loss"]]
+    assert diary.calls[6:] == ["epoch 1", 0, 1, 2, ["loss", "val_loss"], "end"] and diary.means == [9.0] * 6
+
+
+def test_early_stopping_takes_keras_options():
+    options = itertools.product((0, 1, 2), (0.0, 1.0), ("min", "max"), (False, True))
+    for (wait, min_delta, mode, restore), values in itertools.product(options, itertools.product((1, 2, 3), repeat=4)):
+        model = SimpleNamespace(weights=None, stop_training=False)
+        model.get_weights, model.set_weights = lambda m=model: m.weights, lambda w, m=model: setattr(m, "weights", w)
+        rule = EarlyStopping("v", min_delta, wait, mode, restore)
+        rule.model = model
+        for _ in range(2):  # a second run begins anew
+            model.stop_training = False
+            rule.on_train_begin()
+            for epoch, value in enumerate(values):
+                model.weights = epoch
+                rule.on_epoch_end(epoch, {"v": value})
+                if model.stop_training:
+                    break
+            rule.on_train_end()
+        assert (epoch, model.weights) == keras_run(values, wait, min_delta, mode, restore), (values, rule.__dict__)
