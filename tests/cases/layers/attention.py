@@ -180,6 +180,7 @@ PROOFS = [
 
 Q, K, V, NOTHING = np.ones((1, 2)), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0], [3.0]]), [[False, False]]
 EDGES = [
+    Edge(attention_weights, ([[1000.0]], [[1.0], [2.0]]), [[0.0, 1.0]], "scores of 1000 and 2000 do not overflow"),
     Edge(
         scaled_dot_product_attention,
         (Q, K, V),

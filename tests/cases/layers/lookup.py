@@ -59,6 +59,14 @@ EDGES = [
         {"padding_index": 0},
         input="[[1], [10]], [[0], [0]], [0, 1], padding_index 0",
     ),
+    Edge(
+        embedding_backward,
+        ([[1.0], [10.0]], [[0.0], [0.0]], [0, 1]),
+        [[1.0], [0.0]],
+        "the padding may be the last row",
+        {"padding_index": 1},
+        input="[[1], [10]], [[0], [0]], [0, 1], padding_index 1",
+    ),
 ]
 
 

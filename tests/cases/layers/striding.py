@@ -38,7 +38,13 @@ CASES = [
         refuses=[
             (([1.0],), {}, ValueError, "x: expected at least 2 dimensions, got 1"),
             (([[1.0]],), {"stride": 0}, ValueError, "stride: expected an integer at least 1, got 0"),
-            (([[1.0]],), {"offset": 2}, ValueError, "offset: expected a number below the stride 2 and inside 1 pixels"),
+            (
+                (np.ones((4, 5)),),
+                {"offset": 2},
+                ValueError,
+                "offset: expected a number below the stride 2 and inside 4",
+            ),
+            (([[1.0]],), {"stride": 3, "offset": 2}, ValueError, "offset: expected a number below the stride 3 and"),
         ],
     )
 ]
