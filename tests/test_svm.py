@@ -50,8 +50,9 @@ def test_says_when_it_has_not_arrived(train, limit):
 def test_certificates_hold_wherever_the_bounds_are():
     for seed in range(30):
         k, y, _ = certificate_arguments(np.random.default_rng(seed))
-        alpha = np.array([0.5, 0.75, 1.0, 1.0, 0.0, 0.0, 0.25])  # in both classes one at 0, one at C and one between
-        np.testing.assert_allclose(svm_optimality(k, y, alpha), certificate_by_search(k, y, alpha, 1.0), rtol=1e-12)
+        alpha = np.array([10.0, 15.0, 20.0, 20.0, 0.0, 0.0, 5.0])  # in both classes one at 0, one at C and one between
+        want = certificate_by_search(k, y, alpha, 20.0)
+        np.testing.assert_allclose(svm_optimality(k, y, alpha, 20.0), want, rtol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -67,7 +68,7 @@ def test_without_a_kernel_the_violation_is_that_of_its_definition(dtype, C, epoc
 
 
 def test_a_step_moves_the_pair_that_gains_most():
-    x, y, C = np.array([[0.0, 0.0], [1.0, 0.0], [9.0, 0.0], [0.0, 2.0]]), np.array([1, -1, -1, -1]), 50.0
+    x, y, C = np.array([[0.0, 0.0], [9.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), np.array([1, -1, -1, -1]), 50.0
     gains = []
     for j in (1, 2, 3):  # all errors are equal but for the sign, so the nearest point gains most
         a = min(2 / np.square(x[0] - x[j]).sum(), C)
