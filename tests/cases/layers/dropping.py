@@ -175,6 +175,14 @@ EDGES = [
         dropout_mask, ((2, -1), 0.5, np.random.default_rng(0)), ValueError, "a length is not negative", input="(2, -1)"
     ),
     Edge(dropout_mask, ((2, 1.5), 0.5, np.random.default_rng(0)), TypeError, "nor a fraction", input="(2, 1.5)"),
+    Edge(
+        dropout_mask,
+        (2,),
+        ValueError,
+        "a rate beyond 1",
+        {"rate": 1.5, "rng": np.random.default_rng(0)},
+        input="2, rate 1.5",
+    ),
     Edge(dropout, ([1.0, 2.0], [True, True]), [1.0, 2.0], "nothing dropped, nothing scaled", {"rate": 0.0}),
     Edge(dropout, ([1.0, 2.0], [True, False]), [2.0, 0.0], "the kept one counts for two", {"rate": 0.5}),
     Edge(dropout, ([1.0, 2.0], [False, False]), [0.0, 0.0], "all may be dropped, at any positive rate", {"rate": 0.5}),
