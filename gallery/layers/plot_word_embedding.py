@@ -136,7 +136,9 @@ for i, j in enumerate(closest):
 ax.plot(*plane.T, "C0o", markersize=4)
 for word, (a, b) in zip(shown, plane, strict=True):
     # Where points are close the label stands beside its point, not above it.
-    side = {"less": -1, "greater": 1, "break": -1, "continue": -1, "loop": 1, "keys": -1, "list": 1}.get(word, 0)
+    side = {"false": -1, "less": -1, "greater": 1, "break": -1, "continue": -1, "loop": 1, "keys": -1, "list": 1}.get(
+        word, 0
+    )
     ax.annotate(
         word,
         (a, b),
@@ -146,7 +148,7 @@ for word, (a, b) in zip(shown, plane, strict=True):
         va="center" if side else "bottom",
         fontsize="small",
     )
-ax.margins(0.1)
+ax.margins(0.13, 0.1)
 ax.set(xticks=[], yticks=[], title=f"{kept:.0%} of the variance")
 
 # %%

@@ -59,9 +59,9 @@ assert share["tanh"] > 0.05 and 0.2 < share["ReLU"] < 5, share
 
 # alt: Norm of the gradient on a logarithmic axis against the layer, 0 to 12, from the input to the output. The line of
 #   the logistic function falls from the output to the input by more than seven orders of magnitude, just below its
-#   dashed bound. Those of tanh and ReLU stay within one order of magnitude.
+#   dotted bound. Those of tanh and ReLU stay within one order of magnitude.
 # caption: Norm of the gradient with respect to the state behind each layer at the start of training, twelve dense
-#   layers with orthogonal weights (0 is the input). The dashed line is the bound for the logistic function, a quarter a
+#   layers with orthogonal weights (0 is the input). The dotted line is the bound for the logistic function, a quarter a
 #   layer.
 styles = {"logistic": "C0o-", "tanh": "C1s--", "ReLU": "C2^-."}
 fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
