@@ -51,6 +51,13 @@ def test_a_start_at_the_optimum_stays():
     assert (again.steps == 0).all() and (again.code == found.code).all()
 
 
+def test_the_leap_spares_passes():
+    """Without it no signal takes fewer than 45 passes to this gap, and one takes 600."""
+    x, dictionary = signals(np.float64)
+    found = lasso_code(x, dictionary, ALPHA, tol=1e-12)
+    assert found.converged.all() and found.steps.max() < 40
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_tolerance_of_zero_ends_at_the_rounding_floor(dtype):
     x, dictionary = signals(dtype)
