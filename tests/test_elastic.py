@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import ElasticNet, enet_path
 
 from dlref.models import elastic_net, elastic_net_epochs, elastic_net_optimality, elastic_net_path, ridge
-from dlref.models.elastic import _Descent
+from dlref.models.elastic import _descend, _Descent
 from tests.cases.models.elastic import DOOR, epochs_by_definition, factors
 
 
@@ -41,6 +41,13 @@ def test_counts_the_epochs_that_it_takes(columns, alpha, tol):
     model = elastic_net(x, y, alpha, 0.9, tol=tol)
     same, short = (elastic_net(x, y, alpha, 0.9, tol=tol, max_epochs=model.epochs - less) for less in (0, 1))
     assert same.converged and same.w.tobytes() == model.w.tobytes() and not short.converged
+
+
+def test_an_epoch_that_moves_little_is_the_last_and_counts():
+    x, y = factors(30, 7)
+    rows, every, squares = np.ascontiguousarray(x.T), np.arange(7), np.square(x).sum(axis=0)
+    for close, epochs in ((np.inf, 1), (0.0, 9)):
+        assert _descend(rows, every, every, squares, 0.0, 0.0, close, 9, np.zeros(7), y.copy()) == epochs
 
 
 def test_inner_products_grow_with_the_columns():

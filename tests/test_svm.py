@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlref.models import svm_linear, svm_optimality, svm_smo
-from tests.cases.models.svm import DOOR, cancer, certificate_arguments, certificate_by_search
+from tests.cases.models.svm import DOOR, SIGNS, cancer, certificate_by_search
 
 
 def seeded(x, y, **options):
@@ -48,8 +48,9 @@ def test_says_when_it_has_not_arrived(train, limit):
 
 
 def test_certificates_hold_wherever_the_bounds_are():
-    for seed in range(30):
-        k, y, _ = certificate_arguments(np.random.default_rng(seed))
+    for seed in range(60):
+        half = np.random.default_rng(seed).normal(size=(7, 7))
+        k, y = half + half.T, SIGNS if seed % 2 else -SIGNS  # indefinite: any of the points may decide
         alpha = np.array([10.0, 15.0, 20.0, 20.0, 0.0, 0.0, 5.0])  # in both classes one at 0, one at C and one between
         want = certificate_by_search(k, y, alpha, 20.0)
         np.testing.assert_allclose(svm_optimality(k, y, alpha, 20.0), want, rtol=1e-9)
