@@ -78,7 +78,7 @@ FLAGS = [
     pytest.param(member, p.name, id=f"{name}-{p.name}")
     for name, member in members()
     for p in inspect.signature(member).parameters.values()
-    if p.annotation is bool and name != "layers.attention_weights"
+    if p.annotation is bool
 ]
 
 

@@ -45,6 +45,7 @@ class OnlineAttentionGradients(NamedTuple):
 # --- the whole matrix -------------------------------------------------------------------------------------------------
 
 
+@public
 def attention_weights(
     q: ArrayLike,
     k: ArrayLike,

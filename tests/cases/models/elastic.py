@@ -458,7 +458,6 @@ BENCH = [
         "the same lines in NumPy",
         "2000 x 500",
         largest_thunks,
-        dtypes=("float64",),  # computed in it, whatever comes
     ),
     Bench("models.soft_threshold_backward", "autograd of torch", "1e5", threshold_backward_thunks),
     Bench("models.elastic_net_epochs", "sklearn's ElasticNet, 20 epochs", "2000 x 500", epochs_thunks),

@@ -278,7 +278,6 @@ BENCH = [
             "sklearn's SVC with C = 1e10, equal margin",
             f"{rows} x {columns}",
             bound_thunks(rows, columns),
-            dtypes=("float64",),  # computed in it, whatever comes
         )
         for rows, columns in ((300, 100), (1000, 30))
     ],

@@ -363,10 +363,9 @@ def curve_thunks(dtype):
     )
 
 
-DOUBLE = ("float64",)  # two are computed in it, whatever comes
 BENCH = [
     Bench("training.bias_estimate", "numpy's mean and var", "50 x 20,000", thunks),
     Bench("training.learning_curve", "sklearn's learning_curve", "4 sizes, 5 times", curve_thunks),
-    Bench("training.best_linear_error", "scipy.linalg.lstsq", "200 features", linear_thunks, dtypes=DOUBLE),
-    Bench("training.normal_bayes_error", "scipy's solve and ndtr", "200 features", bayes_thunks, dtypes=DOUBLE),
+    Bench("training.best_linear_error", "scipy.linalg.lstsq", "200 features", linear_thunks),
+    Bench("training.normal_bayes_error", "scipy's solve and ndtr", "200 features", bayes_thunks),
 ]

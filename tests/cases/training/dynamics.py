@@ -599,7 +599,6 @@ BENCH = [
         "torch.linalg.matrix_norm and cumprod",
         "12 of 64 x 64",
         bound_thunks,
-        dtypes=("float64",),  # computed in it, whatever comes
     ),
     Bench("training.gradient_flow", "autograd of torch", "12 layers, 200 x 64", flow_thunks, graph=True),
     Bench("training.log_product_norms", "the loop in NumPy", "60 of 64 x 64", product_thunks),
