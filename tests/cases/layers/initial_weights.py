@@ -66,6 +66,17 @@ def laws(dtype):
     return 1 - min(1, 9 * smallest), count
 
 
+def slopes(dtype):
+    """The same draw as `lecun`, times PyTorch's gain of the slope."""
+    worst, count = 0.0, 0
+    for slope in (0.0, 0.3, 2.0):
+        plain, w = (scheme((30, 20), draw(), dtype=dtype, **s) for scheme, s in ((lecun, {}), (he, {"slope": slope})))
+        want = plain.astype(float) * torch.nn.init.calculate_gain("leaky_relu", slope)
+        worst = max(worst, float(np.max(abs(w - want) / abs(want))))
+        count += w.size
+    return worst, count
+
+
 def variances(dtype):
     """Compare sample variances with the closed form, in standard errors of a variance."""
     worst, count = 0.0, 0
@@ -124,6 +135,14 @@ PROOFS = [
         laws,
     ),
     Proof(
+        [he],
+        "torch.nn.init.calculate_gain",
+        "30 × 20 weights, slopes 0, 0.3 and 2, against the same draw of lecun",
+        "relative",
+        {name: 4 * float(np.finfo(name).eps) for name in ("float32", "float64")},  # two products, each rounded
+        slopes,
+    ),
+    Proof(
         [variance_scaling],
         "the closed form of the variance",
         "300 × 200 weights, three modes, three laws; in standard errors",
@@ -154,6 +173,7 @@ PROOFS = [
 EDGES = [
     Edge(fans, ((10, 3, 5, 5),), (75, 250), "a filter sums 3 channels times 25 positions", input="(10, 3, 5, 5)"),
     Edge(fans, ((10,),), ValueError, "a bias has no fans", input="(10,)"),
+    Edge(orthogonal, ((10,), draw()), ValueError, "nor is it a matrix with orthogonal rows", input="(10,)"),
     Edge(fans, ((10, "a"),), TypeError, "lengths are integers", input="(10, 'a')"),
     Edge(lecun, ((2, 3), draw()), TypeError, "no such dtype", {"dtype": "half"}, input="(2, 3), dtype half"),
     Edge(lecun, ((2, 3), draw()), TypeError, "None is no dtype either", {"dtype": None}, input="(2, 3), dtype None"),
