@@ -75,6 +75,12 @@ CASES = [
         label="padding",
         refuses=[
             (REFUSED, {"heads": 3}, ValueError, "heads: expected a divisor of 4, got 3"),
+            (
+                (REFUSED[0], *[np.ones((2, 3, 4))] * 2, *REFUSED[3:]),
+                {},
+                ValueError,
+                r"key: expected shape \(1, any, 4\)",
+            ),
             ((*REFUSED[:2], np.ones((1, 2, 4)), *REFUSED[3:]), {}, ValueError, r"value: expected shape \(1, 3, 4\)"),
             ((*REFUSED, np.ones(4)), {}, ValueError, r"b_in: expected shape \(12,\), got \(4,\)"),
             (REFUSED, {"mask": [1, 1, 1]}, TypeError, "mask: expected booleans"),

@@ -133,6 +133,14 @@ EDGES = [
         input="no examples",
         output="x: [], b: [0, 0]",
     ),
+    Edge(
+        add_bias_backward,
+        ([[[1.0, 2.0]]], [[[0.0, 0.0]]], [5.0]),
+        ([[[1.0, 2.0]]], [3.0]),
+        "two positions share one bias",
+        input="dy = 1, 2 in one channel",
+        output="x: 1, 2; b: 3",
+    ),
     Edge(append_one, ([],), [1.0], "no features: the constant alone"),
 ]
 
