@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "axis_of",
     "finite",
+    "flag",
     "floating",
     "generator",
     "index",
@@ -57,7 +58,7 @@ def public(function):
             if type(value) is not np.ndarray and hasattr(value, "_record"):
                 return value._record(call, args, kwargs)
         for place, name in flags:
-            _check_flag(name, args[place] if place < len(args) else kwargs.get(name, False))
+            flag(name, args[place] if place < len(args) else kwargs.get(name, False))
         return function(*args, **kwargs)
 
     call.differentiable = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY)
@@ -222,6 +223,12 @@ def sizes(name, value):
     return tuple(integer(name, n, 0) for n in value) if several else (integer(name, value, 0),)
 
 
+def flag(name, value):
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {type(value).__name__}")
+
+
 def option(name, value, choices):
     """Return ``value`` if it is one of ``choices``."""
     if not isinstance(value, Hashable):
@@ -278,11 +285,6 @@ def _converted(name, value):
     if array.dtype.newbyteorder("=") not in NATIVE_FLOATS:
         raise TypeError(f"{name}: expected float32, float64 or integers, got {array.dtype}")
     return np.require(array, array.dtype.newbyteorder("="), "CWA")
-
-
-def _check_flag(name, value):
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected True or False, got {type(value).__name__}")
 
 
 def _check_ndim(name, value, ndim):

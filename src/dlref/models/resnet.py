@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from dlref._arrays import _check_flag, integer, option, public, real, reals, shaped
+from dlref._arrays import flag, integer, option, public, real, reals, shaped
 from dlref._compile import kernel, prange
 from dlref.activations import relu
 from dlref.layers import BatchStatistics, batch_norm, batch_norm_inference, batch_statistics, conv2d, dense
@@ -178,7 +178,7 @@ def residual_block(
     >>> bool(np.all(residual_block(block, x) == x))
     True
     """
-    _check_flag("shortcut", shortcut)  # here, not by `public`, which would stop a traced x
+    flag("shortcut", shortcut)  # here, not by `public`, which would stop a traced x
     _check_stride(block, stride)
     h, left = x, stride
     for i, (w, gamma, beta) in enumerate(zip(block.filters, block.gammas, block.betas, strict=True)):
@@ -243,7 +243,7 @@ def preactivation_block(
     >>> bool(np.all(y == x))
     True
     """
-    _check_flag("shortcut", shortcut)  # here, not by `public`, which would stop a traced x
+    flag("shortcut", shortcut)  # here, not by `public`, which would stop a traced x
     _check_stride(block, stride)
     h, now = x, stride
     for i, (w, gamma, beta) in enumerate(zip(block.filters, block.gammas, block.betas, strict=True)):
@@ -557,7 +557,7 @@ def resnet_statistics(
 
 
 def _logits(params, x, block, shortcut, stride, norm):
-    _check_flag("shortcut", shortcut)
+    flag("shortcut", shortcut)
     h = relu(norm(conv2d(x, params.w, stride=stride, padding=1), params.gamma, params.beta))
     for part in params.blocks:
         h = block(part, h, 1 if part.w_short is None else 2, shortcut, norm)
