@@ -65,7 +65,7 @@ left.set(xlabel="layers before the output", ylabel="norm of the gradient")
 left.legend()
 right.semilogy(steps, powers, "C0-", label=r"$\|W^k\|_2$")
 right.semilogy(steps, condition.radius**steps, "C1--", label=r"$\rho^k$, the spectral radius")
-right.semilogy(steps[:18], condition.factor ** steps[:18], "C2:", label=r"$\sigma^k$, the bound")
+right.semilogy(steps[:18], condition.factor ** steps[:18], "C2:", label=r"$\Vert W \Vert_2^k$, the bound")
 right.set(xlabel="k")
 right.legend()
 
