@@ -238,6 +238,14 @@ def test_backward_takes_the_same_call(case):
     ]
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.function.__name__.endswith("_definition")], ids=str)
+def test_a_definition_takes_the_same_call(case):
+    module = inspect.getmodule(case.function)
+    fast = getattr(module, case.function.__name__.removesuffix("_definition"))
+    same = [(p.name, p.kind, p.default) for p in inspect.signature(fast).parameters.values()]
+    assert [(p.name, p.kind, p.default) for p in inspect.signature(case.function).parameters.values()] == same
+
+
 @pytest.mark.parametrize("proof", table("PROOFS"), ids=str)
 def test_proof(proof, publish):
     for dtype in proof.dtypes:
