@@ -127,6 +127,7 @@ CASES = [
         by_projection,
         bound=Normwise(8),
         refuses=[
+            (([1.0], [1], [1.0]), {}, ValueError, r"x: expected shape \(any, any\), got \(1,\)"),
             (([[1.0]], [1], [1.0, 2.0]), {}, ValueError, r"w: expected shape \(1,\), got \(2,\)"),
             (([[1.0]], [0], [1.0]), {}, ValueError, "y: expected labels -1 and 1, got 0"),
             (([[1.0]], [0], [[1.0], [2.0]], 0.0), {}, ValueError, r"b: expected shape \(2,\), got \(\)"),
