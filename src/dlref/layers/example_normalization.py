@@ -261,7 +261,7 @@ def _normalize_groups(x, gamma, beta, eps, out):
         block = x[n, g].reshape(-1)
         mean = total(block) / block.dtype.type(block.size)
         var = scatter(block, mean) / block.dtype.type(block.size)
-        scale = 1 / np.sqrt(var + eps)
+        scale = x.dtype.type(1) / np.sqrt(var + eps)
         for c in range(x.shape[2]):
             row, y = x[n, g, c], out[n, g, c]
             weight, shift = gamma[g, c] * scale, beta[g, c]
@@ -282,7 +282,7 @@ def _normalize_groups_backward(dy, x, gamma, eps, dx, sum_gx, sum_g):
             var += squares / count
             mean_g += gamma[g, c] * flat / count
             mean_gx += gamma[g, c] * along / count
-        scale = 1 / np.sqrt(var + eps)
+        scale = x.dtype.type(1) / np.sqrt(var + eps)
         slope = mean_gx * scale * scale * scale
         for c in range(x.shape[2]):
             row, back, d = x[n, g, c], dy[n, g, c], dx[n, g, c]

@@ -181,7 +181,7 @@ def _batch_norm_backward(dy, x, gamma, eps, dx, dgamma, dbeta):
             var += squares
             dbeta[c] += flat
             dgamma[c] += along
-        scale = 1 / np.sqrt(var / count + eps)
+        scale = x.dtype.type(1) / np.sqrt(var / count + eps)
         dgamma[c] *= scale
         weight = gamma[c] * scale
         mean_g, mean_gx = dbeta[c] / count, dgamma[c] * scale / count

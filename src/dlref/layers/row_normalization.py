@@ -134,7 +134,7 @@ def _normalize_rows(x, gamma, beta, center, eps, out):
     for r in prange(x.shape[0]):
         row, y = x[r], out[r]
         mean = total(row) / count if center else zero
-        scale = 1 / np.sqrt(scatter(row, mean) / count + eps)
+        scale = x.dtype.type(1) / np.sqrt(scatter(row, mean) / count + eps)
         for j in range(row.size):
             y[j] = gamma[j] * ((row[j] - mean) * scale) + beta[j]
 
@@ -149,7 +149,7 @@ def _normalize_rows_backward(dy, x, gamma, center, eps, out, dgamma, dbeta):
             d, row, dx = dy[r], x[r], out[r]
             mean = total(row) / count if center else zero
             squares, flat, along = _weighted_products(d, gamma, row, mean)
-            scale = 1 / np.sqrt(squares / count + eps)
+            scale = x.dtype.type(1) / np.sqrt(squares / count + eps)
             flat = flat / count if center else zero
             along *= scale / count
             for j in range(row.size):
