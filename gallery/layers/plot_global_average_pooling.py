@@ -4,7 +4,7 @@ Global average pooling: a head that does not know where
 
 Two small networks read digits of 8 by 8 pixels. They share their three convolutions; one averages every map and has 250
 parameters behind it, the other has a weight for every pixel of every map, 15,370 in all. The second is better on digits
-at rest, by one to five points over a dozen draws of all weights and splits, and much worse when they move by two
+at rest, by one to seven points over two dozen draws of all weights and splits, and much worse when they move by two
 pixels. The first also takes images of any size, and says which part of them spoke for which class.
 """
 
@@ -86,7 +86,7 @@ accuracy = {
     name: [np.mean(np.argmax(model(trained[name], shifted(x[test], s)), axis=1) == y[test]) for s in shifts]
     for name, (model, _) in heads.items()
 }
-assert 0.9 < accuracy["global average"][0] < accuracy["flattened"][0] and accuracy["flattened"][0] > 0.95, accuracy
+assert 0.85 < accuracy["global average"][0] < accuracy["flattened"][0] and accuracy["flattened"][0] > 0.95, accuracy
 # At a shift by one pixel six of seven other draws agreed, at two pixels all, by 0.15 at least.
 assert accuracy["global average"][2] > accuracy["flattened"][2] + 0.05, accuracy
 

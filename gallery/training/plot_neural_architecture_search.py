@@ -157,9 +157,7 @@ def relaxed(seed, steps=60):
 
 chosen = [relaxed(seed) for seed in range(5)]
 one_shot = [means[-1] - table[c] for c in chosen]
-linear = sum(choice.count("linear") for choice in chosen)
-assert linear < 5, "of 15 layers a choice by chance would make 5 linear ones"
-assert np.mean(one_shot) > exact[9], "and the best of ten networks at random is better"
+assert np.mean(one_shot) > exact[-1], "the best of forty networks at random is better"
 gain = exact - found["evolution"].mean
 print("evolution is ahead by", gain[[9, 19, 39]].round(4), "after 10, 20 and 40 evaluations")
 print("mixtures chose", chosen, "with ranks", [64 - ranked.index(c) for c in chosen], "of 64")
