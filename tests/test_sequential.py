@@ -2,14 +2,13 @@
 
 import itertools
 from importlib.metadata import version
-from types import SimpleNamespace
 
 import numpy as np
 from sklearn.datasets import load_digits
 
 from dlref.training import SGD, Adam, Callback, Conv2D, Dense, EarlyStopping, Flatten, Input, MaxPooling2D, Sequential
 from tests.cases.training.sequential import keras_in, pair_of
-from tests.cases.training.stopping import keras_run
+from tests.cases.training.stopping import blank_model, keras_run, stopped
 
 
 def test_history_of_digits_is_that_of_keras(publish):
@@ -104,17 +103,8 @@ def test_shuffling_keeps_pairs_together_and_callbacks_see_everything():
 def test_early_stopping_takes_keras_options():
     options = itertools.product((0, 1, 2), (0.0, 1.0), ("min", "max"), (False, True))
     for (wait, min_delta, mode, restore), values in itertools.product(options, itertools.product((1, 2, 3), repeat=4)):
-        model = SimpleNamespace(weights=None, stop_training=False)
-        model.get_weights, model.set_weights = lambda m=model: m.weights, lambda w, m=model: setattr(m, "weights", w)
-        rule = EarlyStopping("v", min_delta, wait, mode, restore)
+        model, rule = blank_model(), EarlyStopping("v", min_delta, wait, mode, restore)
         rule.model = model
+        want = keras_run(values, wait, min_delta, mode, restore)
         for _ in range(2):  # a second run begins anew
-            model.stop_training = False
-            rule.on_train_begin()
-            for epoch, value in enumerate(values):
-                model.weights = epoch
-                rule.on_epoch_end(epoch, {"v": value})
-                if model.stop_training:
-                    break
-            rule.on_train_end()
-        assert (epoch, model.weights) == keras_run(values, wait, min_delta, mode, restore), (values, rule.__dict__)
+            assert stopped(rule, model, values) == want, (values, rule.__dict__)

@@ -100,15 +100,17 @@ CASES = [
 ]
 
 
-def keras_run(values, wait, min_delta=0.0, mode="min", restore=True):
-    """Return the epoch after which Keras stops, and the one whose weights are left."""
-    import keras
-
-    callback = keras.callbacks.EarlyStopping("v", min_delta, wait, mode=mode, restore_best_weights=restore)
+def blank_model():
+    """Return what a rule for stopping needs of a model."""
     model = SimpleNamespace(stop_training=False, weights=None)
     model.get_weights = lambda: model.weights
     model.set_weights = lambda weights: setattr(model, "weights", weights)
-    callback.set_model(model)
+    return model
+
+
+def stopped(callback, model, values):
+    """Return the epoch after which a rule stops, and the one whose weights are left."""
+    model.stop_training = False
     callback.on_train_begin()
     for epoch, value in enumerate(values):
         model.weights = epoch
@@ -117,6 +119,16 @@ def keras_run(values, wait, min_delta=0.0, mode="min", restore=True):
             break
     callback.on_train_end()
     return epoch, model.weights
+
+
+def keras_run(values, wait, min_delta=0.0, mode="min", restore=True):
+    """Return when and where Keras stops."""
+    import keras
+
+    callback = keras.callbacks.EarlyStopping("v", min_delta, wait, mode=mode, restore_best_weights=restore)
+    model = blank_model()
+    callback.set_model(model)
+    return stopped(callback, model, values)
 
 
 def as_keras(dtype):
